@@ -7,7 +7,7 @@ from panic.accounts.roster import Account
 from panic.broker.outcomes import TABLE
 from panic.config.sections import Run
 from panic.engine.forecast import planned
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.report.document import json_schema
 from panic.service.app import OPERATIONS
 from panic.service.problems import KINDS

@@ -102,6 +102,56 @@ def test_notional_is_told_where_quantity_and_price_are_known(notional: str | Non
     assert (notional and Decimal(notional)) == an_order(**{"leaves_quantity": "", **fields}).notional
 
 
+def filled(quantity: object, average: object) -> Order:
+    """An order that is filled so far."""
+    return an_order(filled_quantity=str(quantity), average_fill_price=str(average))
+
+
+def average(executions: list[tuple[int, int]], decimals: int) -> tuple[int, Decimal]:
+    """What filled, and its average price, as a broker that rounds to so many decimals tells it."""
+    shares = sum(quantity for quantity, _ in executions)
+    paid = sum((quantity * Decimal(cents) / 100 for quantity, cents in executions), Decimal())
+    return shares, round(paid / shares, decimals) if shares else Decimal()
+
+
+executions = st.lists(st.tuples(st.integers(1, 10_000), st.integers(1, 100_000)), max_size=4)
+
+
+@settings(max_examples=300)
+@given(executions, executions.filter(bool), st.integers(2, 6))
+def test_the_price_of_what_filled_between_two_sights_follows_from_their_averages(
+    before: list[tuple[int, int]], since: list[tuple[int, int]], decimals: int
+):
+    """To a hundredth, or it is not told; it is told wherever rounding cannot matter."""
+    first, last = average(before, decimals), average([*before, *since], decimals)
+    shares, true = average(since, 12)
+    found = filled(*last).price_since(filled(*first))
+    slack = (first[0] + last[0]) * Decimal("0.5") / 10**decimals / shares
+
+    assert found is not None or slack > true / 102
+    assert found is None or abs(found - true) <= min(slack, true / 99) + Decimal("0.00005")
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (("", "1"), ("5", "1")),
+        (("2", ""), ("5", "1")),
+        (("0", ""), ("5", "")),
+        (("0", ""), ("5", "nan")),
+        (("0", ""), ("", "1")),
+        (("5", "1"), ("5", "1")),
+        (("5", "1"), ("4", "1")),
+        (("-1", "1"), ("4", "1")),
+        (("5", "9"), ("6", "1")),
+        (("0", ""), ("1e18", "1e18")),
+    ],
+)
+def test_the_price_of_what_filled_is_not_told_where_it_is_not_known(first: tuple[str, str], last: tuple[str, str]):
+    """Nothing is guessed: a number is missing, nothing filled, or no price makes sense."""
+    assert filled(*last).price_since(filled(*first)) is None
+
+
 @settings(max_examples=40)
 @given(json_values | st.dictionaries(st.sampled_from(FIELDS), json_values))
 def test_any_json_is_read_as_an_order(raw: Any):

@@ -1,5 +1,6 @@
 """Which accounts a press covers: scope and roster in, plan out. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,11 @@ class Plan:
     scope: Scope
     accounts: tuple[Account, ...]
     unsent: tuple[Unsent, ...] = ()
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many of these accounts each group has, by name; "" has those of none."""
+        return dict(sorted(Counter(account.group for account in self.accounts).items()))
 
 
 def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence[Problem] = ()) -> Plan:

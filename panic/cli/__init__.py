@@ -21,6 +21,8 @@ def run(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     try:
+        if arguments[:1] == ["complete"]:  # what is typed may be anything: no parser must see it
+            return int(import_module("panic.cli.completion").complete(arguments[1:]))
         options = parser().parse_args(arguments)
         import_module("panic.kit.logs").configure(options.log_level)
         module, function = options.command.split(":")

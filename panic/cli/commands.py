@@ -42,6 +42,8 @@ _HEALTH = """
 _SESSIONS = """
   0 listed, or ended · 1 the service does not answer, or refuses
   64 usage, or nobody of that name is signed in · 78 the settings, or the token, cannot be used"""
+_COMPLETION = """
+  0 printed · 64 usage"""
 _SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 _EXPORT = """
@@ -85,6 +87,9 @@ def parser() -> Parser:
     _health(add("health", "health:do_health", "ask the running service how it is", _HEALTH))
     _sessions(add("sessions", "sessions:do_sessions", "list who is signed in, or end it", _SESSIONS))
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
+    what = "print a script for the shell, which completes options, groups, accounts and runs"
+    shell = add("completion", "completion:do_completion", what, _COMPLETION)
+    shell.add_argument("shell", choices=("bash", "zsh"), help="such as: source <(panic completion bash)")
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
 
@@ -115,7 +120,11 @@ def _press(parser: Parser) -> None:
     how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
-    how("--dry-run", action="store_true", help="print the plan and what is open; only reads")
+    how(
+        "--dry-run",
+        action="store_true",
+        help="print the plan and what is open; only reads (0, or 30: not all could be reached)",
+    )
     _output_options(parser)
 
 

@@ -46,6 +46,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "panic health": ("panic health", "panic health --ready --wait 10"),
     "panic sessions": ("panic sessions --token desk.token", "panic sessions --token desk.token --end alice"),
     "panic schedule": ("panic schedule", "panic schedule --count 10 --format json"),
+    "panic completion": ("panic completion bash", "panic completion zsh"),
     "panic simulate": (
         "panic simulate --write practice",
         "panic simulate --accounts 5000 --rate 100 --faults none",

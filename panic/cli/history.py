@@ -17,6 +17,8 @@ from panic.ledger import history, signing
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.verify import Finding, verify
 from panic.ledger.summary import Summary
+from panic.report.document import counts
+from panic.report.headline import scope_words
 from panic.run.press import whoami
 from panic.service.api.views import Runs, row
 
@@ -87,6 +89,10 @@ def runs_table(
             (f" {one.run}", "bold"),
             f"  {'DRILL · ' if one.pressed.drill else ''}{trigger.source} · {trigger.by}: {trigger.reason}",
         )
+        ended, what = one.finished, [scope_words(one.pressed.scope)]
+        if ended is not None:
+            what += [words for words in (counts(ended.verdicts), f"took {ended.timings.total_s:,.1f} s") if words]
+        yield indented(" · ".join(what))
         if one.resumable(now) and not one.alive:
             yield indented(f"→ panic resume {one.run}, until {one.resumable_until:%H:%M:%S} UTC; or press again")
     if more:

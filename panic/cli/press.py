@@ -1,16 +1,18 @@
 """`panic press`: a whole press, or with --dry-run its plan; `panic resume`: the rest of one."""
 
 import argparse
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from panic.accounts.plan import Plan, Scope
+from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.cli import loop, neighbour, output
-from panic.cli.tables.drawing import LISTED_MOST, Text
+from panic.cli.tables.drawing import LISTED_MOST, Text, listed
 from panic.engine.forecast import Forecast, planned
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit import terminal
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
@@ -18,6 +20,9 @@ from panic.report.headline import narrowing
 from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepare, whoami
 from panic.run.roster_size import doubts_of_plan
+
+_ANSWER_S = 0.1
+"""How long an answer takes where nothing is known of the broker: a guess, and said to be one."""
 
 LARGE_ROSTER = 1_000_000
 """Bytes of a roster of some ten thousand accounts, which take half a second to read."""
@@ -103,13 +108,15 @@ def scope_of(options: argparse.Namespace) -> Scope:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
+    """Print the plan; the exit code is the best that the press could come to."""
     plan, base_url, lanes = prepared.plan, prepared.settings.broker.base_url, lanes_of(prepared.settings)
     forecast = planned(plan.accounts, lanes, verify=prepared.press.verify)
     found = (plan, base_url, forecast, _open_now(prepared, lanes))
-    output.show(plan_json(*found).decode(), plan_table(*found), options)
+    lines = (*plan_table(*found), *map(Text, _expected(prepared, forecast)))
+    output.show(plan_json(*found).decode(), lines, options)
     for flag in (*doubts_of_plan(prepared.settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
-    return 0
+    return EXIT_CODES[Verdict.UNKNOWN if plan.unsent else Verdict.CLEAR]
 
 
 def _open_now(prepared: Prepared, lanes: Lanes) -> str:
@@ -129,8 +136,6 @@ def plan_table(
     plan: Plan, base_url: str, forecast: Forecast | None = None, open_now: str | None = None
 ) -> Iterable[RenderableType]:
     """Give what a press would do."""
-    ids = ", ".join(str(account.id) for account in plan.accounts[:LISTED_MOST])
-    more = ", …" if len(plan.accounts) > LISTED_MOST else ""
     all_ = len(plan.accounts) + len(plan.unsent)
     lost = f"; {len(plan.unsent):,} of {all_:,} accounts CANNOT BE REACHED" if plan.unsent else ""
     yield Text(f"DRY RUN  nothing was cancelled{lost}", style="bold")
@@ -139,9 +144,31 @@ def plan_table(
     yield Text(f"would cancel in {len(plan.accounts):,} accounts ({what})")
     if open_now is not None:
         yield Text(f"open now: {open_now}")
-    yield Text(f"in this order: {ids}{more}")
+    groups = [f"{group or '(none)'} {count:,}" for group, count in plan.groups.items()]
+    yield Text(f"groups: {listed(groups)}")
+    named = [f"{account.id} {account.name}".strip() for account in plan.accounts[:LISTED_MOST]]
+    yield Text(f"in this order: {listed(named, among=len(plan.accounts))}")
     if forecast is not None:
         yield Text(str(forecast))
     yield from (Text(f"cannot reach {one}", style="yellow") for one in plan.unsent[:LISTED_MOST])
     if len(plan.unsent) > LISTED_MOST:
         yield Text(f"and {len(plan.unsent) - LISTED_MOST:,} more; panic check lists them all")
+
+
+def _expected(prepared: Prepared, forecast: Forecast | None) -> Iterable[str]:
+    """Say how long it would take, and what becomes of the latch."""
+    press, rounds = prepared.press, math.ceil(len(prepared.plan.accounts) / prepared.concurrency)
+    if forecast is None:
+        takes_s = rounds * (1 + press.verify) * _ANSWER_S
+        yield f"no limit of the broker's pace is known: about {takes_s:,.1f} s, if an answer takes {_ANSWER_S:g} s"
+    longer = prepared.longest_s > prepared.deadline_s
+    slow = f", or {prepared.longest_s:,.4g} s where the broker is slow" if longer else ""
+    watch = f"; once clear it reads on for {prepared.watch_s:g} s" if press.verify and prepared.watch_s else ""
+    yield f"at most {prepared.deadline_s:,.4g} s{slow}{watch}"
+    file = prepared.settings.latch.file
+    if not press.latch:
+        yield "the latch stays as it is: no --latch"
+    else:
+        yield (
+            f"would engage {file} for {press.scope}" if file else "THE LATCH WOULD NOT BE ENGAGED: no [latch] file"
+        )

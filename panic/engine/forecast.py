@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Outcome
 from panic.engine.case import Case
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 
 EVERY_S = 1.0
 """How often it is made while there is anything to foresee, seconds."""

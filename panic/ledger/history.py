@@ -156,7 +156,7 @@ def checked(ledger: LedgerFiles, one: Summary, *, retold: bool = False) -> Summa
     if is_whole:
         return one
     verdict = verdict or worst(end.verdict, Verdict.UNVERIFIED)
-    return replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
+    return replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict], verdicts={}))
 
 
 _known: dict[bytes, tuple[Verdict | None, bool]] = {}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -120,7 +120,10 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How the run ended: everything in its report that no other event holds."""
+    """How the run ended: everything in its report that no other event holds.
+
+    `verdicts` counts the accounts of each, so that a list of runs can tell; earlier ledgers have none.
+    """
 
     version: str
     verdict: Verdict
@@ -129,6 +132,7 @@ class Finished:
     timings: Timings
     roster_checked: bool
     unlisted: tuple[int, ...]
+    verdicts: dict[Verdict, int] = field(default_factory=dict)
 
 
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)

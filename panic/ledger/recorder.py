@@ -160,4 +160,5 @@ def _finished(report: Report) -> Finished:
         timings=report.timings,
         roster_checked=report.coverage.roster_checked,
         unlisted=report.coverage.unlisted_accounts,
+        verdicts=report.totals.verdicts,
     )

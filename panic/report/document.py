@@ -1,5 +1,6 @@
 """The report, the one document of a run: the dataclasses are the schema that `json_schema` publishes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -284,15 +285,16 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def counts(report: Report) -> str:
+def counts(found: Mapping[Verdict, int]) -> str:
     """Give the accounts of each verdict in words, worst first."""
-    found = report.totals.verdicts
     return ", ".join(f"{found[verdict]:,} {verdict}" for verdict in WORST_FIRST if verdict in found)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
     """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason.
+
+    `groups` counts the accounts of each; those of none stand under "".
 
     `forecast` is how many seconds it takes, where the broker's pace is known; `open_orders` says what is open,
     or why that was not asked.
@@ -304,6 +306,7 @@ class PlanReport:
     filters: dict[str, str]
     accounts: tuple[int, ...]
     unsent: tuple[str, ...]
+    groups: dict[str, int]
     forecast: Forecast | None = None
     open_orders: str | None = None
 
@@ -319,6 +322,7 @@ def plan_json(
         filters=plan.scope.filters.query(),
         accounts=tuple(account.id for account in plan.accounts),
         unsent=tuple(map(str, plan.unsent)),
+        groups=plan.groups,
         forecast=forecast,
         open_orders=open_orders,
     )

@@ -1,7 +1,7 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
 from panic.broker.outcomes import Standing, Verdict
-from panic.report.document import NEVER_CLEAR, RECORD_DAMAGED, Report
+from panic.report.document import NEVER_CLEAR, RECORD_DAMAGED, Report, ScopeReport
 
 _HEADLINES = {
     Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
@@ -17,7 +17,7 @@ def headline(report: Report) -> str:
     total = report.totals.accounts
     these = report.totals.verdicts.get(report.verdict, 0)
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
-    filters = narrowing(filters_of(report)).removeprefix(", ")
+    filters = narrowing(filters_of(report.scope)).removeprefix(", ")
     words = _HEADLINES[report.verdict]
     if filters and report.verdict is Verdict.CLEAR:
         words = "no order that these filters name is open in {all} accounts"
@@ -41,16 +41,15 @@ def headline(report: Report) -> str:
     return "; ".join([*doubts, *([words] if these or not doubts else [])])
 
 
-def scope_words(report: Report) -> str:
+def scope_words(scope: ScopeReport) -> str:
     """Say in words what was asked for."""
-    scope = report.scope
     what = "all accounts" if scope.all else ", ".join([*scope.groups, *map(str, scope.accounts)])
-    return what + narrowing(filters_of(report))
+    return what + narrowing(filters_of(scope))
 
 
-def filters_of(report: Report) -> dict[str, str]:
+def filters_of(scope: ScopeReport) -> dict[str, str]:
     """Give the order filters by the broker's names; empty ones name every order."""
-    filters = report.scope.filters
+    filters = scope.filters
     return {
         "side": filters.side or "",
         "type": filters.type or "",

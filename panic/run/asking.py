@@ -16,8 +16,9 @@ from panic.config import Run, Settings
 from panic.config.secret import Key
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
+from panic.engine.lanes import Lanes
 from panic.engine.queue import Urgency
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 
 _TRIES = 3

@@ -5,7 +5,8 @@ The broker is the simulator on loopback, the roster is made up, and the report s
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from time import time
@@ -23,6 +24,7 @@ from panic.simulator import FAULTS, Fault, RateLimit, SimAccount, SimOrder, Simu
 DEADLINE_S = 25.0
 """A drill has an account that never settles, so it runs to its deadline; this keeps it under half a minute."""
 
+_CENT = Decimal("0.01")
 _KEY = "drill.not-a-key-of-any-broker"
 _FIRST_ID = 100_001
 _DESKS = (
@@ -142,7 +144,7 @@ def _history(index: int) -> tuple[SimOrder, ...]:
 def _orders(rng: random.Random, trouble: Trouble) -> tuple[SimOrder, ...]:
     if not trouble and rng.random() < _NOTHING_OPEN_SHARE:
         return ()
-    return tuple(
+    orders = (
         SimOrder(
             symbol=rng.choice(_SYMBOLS),
             side=rng.choice(("BUY", "SELL", "SELL_SHORT")),
@@ -153,6 +155,7 @@ def _orders(rng: random.Random, trouble: Trouble) -> tuple[SimOrder, ...]:
         )
         for _ in range(rng.randint(1, 6))
     )
+    return tuple(replace(one, filled=40) if one.status == "PARTIALLY_FILLED" else one for one in orders)
 
 
 def prepare(made_up: Firm, base_url: str, *, watch_s: float = 0.0) -> Prepared:
@@ -228,5 +231,9 @@ def _contradictions(account: AccountReport, truth: Truth) -> Iterable[str]:
         yield "reported accepted, and no cancel was executed"
     if account.standing in {Standing.OPEN, Standing.PENDING} and account.orders.open != len(truth.open):
         yield f"reported {account.orders.open} open orders, and there are {len(truth.open)}"
-    if is_clear and account.orders.filled != len(truth.filled):
-        yield f"reported {account.orders.filled} orders filled meanwhile, and there were {len(truth.filled)}"
+    if is_clear and {one.id: one.filled for one in account.order_list if one.filled} != truth.filled:
+        yield f"reported other fills than the {len(truth.filled)} orders that filled meanwhile"
+    for one in account.order_list:
+        price = truth.prices.get(one.id)
+        if one.fill_price is not None and (price is None or abs(one.fill_price - price) > _CENT):
+            yield f"reported a fill at {one.fill_price}, and it was at {price}"

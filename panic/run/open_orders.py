@@ -10,7 +10,7 @@ from panic.accounts.roster import Account
 from panic.broker.client import Broker
 from panic.broker.findings import Findings
 from panic.broker.proof import Look
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.report.open_orders import OpenOrders, Seen, fold

@@ -7,7 +7,7 @@ from typing import Any
 
 from panic.config import Broker as BrokerSettings
 from panic.config import Settings
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.background import wait, within
 from panic.run import learned
 from panic.run.learned import DISK_S

@@ -10,9 +10,10 @@ from panic.broker.connections import connections_possible
 from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
+from panic.engine.lanes import Lanes
 from panic.engine.pacing import Pace, hush
 from panic.engine.queue import Urgency
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.collector import Pause
 from panic.ledger.record import LastPress
 from panic.report.document import Source

@@ -8,7 +8,7 @@ from typing import Protocol
 from panic.broker.client import Broker
 from panic.engine.case import Case
 from panic.engine.events import What
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.ledger.writer import Writer
 from panic.report.document import Report, ScopeReport
 from panic.run.press import Prepared, Press

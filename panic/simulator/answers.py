@@ -3,17 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
-from panic.simulator.book import Clock, Order, SimAccount, instrument_id, price_of
+from panic.simulator.book import Clock, Order, SimAccount, instrument_id
 
 Json = dict[str, Any]
 
-_CLOSE, _FAR = Decimal("0.05"), Decimal(10)
-"""Dollars below its price at which a share was bought, and at which a stop waits."""
+_FAR = 10
+"""Dollars below its price at which a stop waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,10 @@ def failure(status: int, message: str, request_id: str) -> Answer:
 
 def order_json(order: Order, clock: Clock) -> Json:
     """An order as the specification has it."""
-    seed, price = order.seed, price_of(order.seed.symbol)
+    seed, price = order.seed, order.price
     return {
         "account_id": order.account_id,
-        "average_fill_price": f"{price - _CLOSE:.2f}" if order.filled else None,
+        "average_fill_price": f"{order.average:.4f}" if order.filled else None,
         "client_order_id": order.client_order_id,
         "created_at": clock.stamp(order.created),
         "details": [],

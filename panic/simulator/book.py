@@ -22,6 +22,9 @@ SPECIFIED = frozenset(
 )
 STATUSES = SPECIFIED | {"QUEUED", "PENDING_TRIGGER"}
 ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
+CHEAPER = Decimal("0.05")
+"""Dollars a share by which what fills after the start is cheaper than an order's price."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,6 +65,7 @@ class Truth:
     pending: tuple[str, ...] = ()  # those in PENDING_CANCEL
     canceled: tuple[str, ...] = ()
     filled: dict[str, int] = field(default_factory=dict)  # shares; only of orders with any
+    prices: dict[str, Decimal] = field(default_factory=dict)  # dollars a share of these
     deletes: int = 0  # DELETEs that arrived for the account, refused ones included
     executed: int = 0  # DELETEs that reached the book, whether or not they found an order
 
@@ -119,6 +123,16 @@ class Order:
     def leaves(self) -> int:
         """Shares that may still fill."""
         return 0 if self.status in ENDED else self.seed.quantity - self.filled
+
+    @property
+    def price(self) -> Decimal:
+        """What it waits for, dollars a share: about what one costs, and another price for each order."""
+        return price_of(self.seed.symbol) + Decimal(int(self.id[:2], 16)) / 100
+
+    @property
+    def average(self) -> Decimal:
+        """Dollars a share of its fills: those since the start were a little cheaper."""
+        return self.price - CHEAPER * (self.filled - self.already_filled) / max(self.filled, 1)
 
     @property
     def cancellable(self) -> bool:
@@ -184,6 +198,7 @@ class Book:
             pending=_ids(order for order in orders if order.status == "PENDING_CANCEL"),
             canceled=_ids(o for o in orders if o.status == "CANCELED" and o.seed.status != "CANCELED"),
             filled={id_: shares for id_, shares in fills.items() if shares},
+            prices={id_: self.orders[id_].price - CHEAPER for id_, shares in fills.items() if shares},
             deletes=self.deletes,
             executed=self.executed,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from panic import cli
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
 from tests.browser.conftest import address

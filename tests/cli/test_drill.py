@@ -3,6 +3,7 @@
 import random
 import signal
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,10 @@ def test_a_drill_with_faults_passes(faults: str, limit: RateLimit | None):
     assert report.timings.total_s < 60
     assert (Verdict.REFUSED if faults == "typical" else Verdict.CLEAR) is report.verdict
     assert faults != "typical" or {"refused", "open", "clear"} <= {one.verdict for one in report.accounts}
+    assert [] == [fill for fill in report.totals.fills if fill.price is None or fill.unpriced or not fill.notional]
+    orders = [one for account in report.accounts for one in account.order_list]
+    assert any(one.status == "CANCELED" and one.fill_price for one in orders)
+    assert report.totals.still_open.orders == sum(one.open for one in orders)
 
 
 def test_behind_a_limit_a_drill_says_how_long_it_takes_and_ends_clear(capsys: pytest.CaptureFixture[str]):
@@ -128,15 +133,19 @@ def test_a_drill_passes_and_says_so(tmp_path: Path):
     assert ["drill.json"] == names(tmp_path)
 
 
-@pytest.mark.parametrize(("faults", "words"), [("typical", "FALSE CLEAR"), ("none", "reported 0 times")])
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [("typical", "FALSE CLEAR"), ("none", "reported 0 times"), ("fills", "reported a fill at 1, and it was at ")],
+)
 def test_a_drill_fails_when_the_report_is_wrong(monkeypatch: pytest.MonkeyPatch, faults: str, words: str):
-    """A false clear, or an account that it forgot: told by name, and the exit code is 1."""
+    """A false clear, an account that it forgot, a wrong price: told by name, and the exit code is 1."""
     go = Run.go
 
     async def lie(self: Run) -> Report:
         report = await go(self)
         first = replace(report.accounts[0], verdict=Verdict.CLEAR, standing=Standing.CLEAR)
-        return replace(report, accounts=(first,) if faults == "typical" else ())
+        wrong = tuple(replace(one, fill_price=Decimal(1)) for one in first.order_list if faults == "fills")
+        return replace(report, accounts=() if faults == "none" else (replace(first, order_list=wrong),))
 
     monkeypatch.setattr(Run, "go", lie)
     done = typed("drill", "--accounts", "1", "--latency", "0", "--faults", faults, "--format", "table")

@@ -11,7 +11,7 @@ from typing import Any
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, Simulator
 from tests.cli.inside import typed
-from tests.cli.ledgers import LEDGER, SETTINGS, kinds
+from tests.cli.ledgers import LEDGER, SETTINGS, events, kinds
 from tests.cli.support import (
     PRESS,
     Finished,
@@ -41,10 +41,13 @@ async def ask(firm: Firm, *words: str) -> Finished:
 
 
 async def killed(firm: Firm, simulator: Simulator, *words: str) -> None:
-    """Start a press, and kill it once two more requests have arrived and something is on record."""
-    requests = len(simulator.requests) + 2
+    """Start a press, and kill it once two more requests have arrived and it is on record."""
+    requests, ledger = len(simulator.requests) + 2, firm.folder / LEDGER
+    runs = len({one.run for one in events(ledger)})
     async with started(*firm.lines(*words), cwd=firm.folder) as process:
-        await until(lambda: len(simulator.requests) >= requests and "attempt" in kinds(firm.folder / LEDGER))
+        await until(
+            lambda: len(simulator.requests) >= requests and len({one.run for one in events(ledger)}) > runs
+        )
         process.signal(signal.SIGKILL)
         await process.finish()
 
@@ -130,8 +133,12 @@ async def test_runs_are_listed_with_the_unfinished_ones_first(tmp_path: Path):
     assert {**who, **nothing_yet}.items() <= first.items()
     assert first["resumable_until"] > first["started_at"]
     assert lines[0].startswith(f"UNFINISHED {first['run_id']}")
-    assert f"panic resume {first['run_id']}, until " in lines[1]
-    assert lines[2].startswith(f"CLEAR      {latest}")
+    assert "  all accounts" == lines[1]
+    assert f"panic resume {first['run_id']}, until " in lines[2]
+    assert lines[3].startswith(f"CLEAR      {latest}")
+    assert lines[4].startswith("  1 · 1 clear · took ")
+    assert ({"clear": 2}, "all accounts") == (others[-1]["verdicts"], others[-1]["scope"])
+    assert others[-1]["total_s"] > 0
     assert ([first], 2) == (json.loads(few.out)["runs"], json.loads(few.out)["more"])
 
 

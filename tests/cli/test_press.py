@@ -93,11 +93,11 @@ def test_the_worst_account_names_the_exit_code(
     assert verdict.upper() in done.last_line
 
 
-def both(firm: Firm, *words: str) -> tuple[dict[str, Any], str]:
+def both(firm: Firm, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
     """What a command that sends nothing says as JSON and as a table."""
     found, table = (typed(*firm.lines(*words, "--format", form)) for form in ("json", "table"))
 
-    assert (0, 0) == (found.code, table.code)
+    assert (code, code) == (found.code, table.code)
     return json.loads(found.out), table.out
 
 
@@ -118,10 +118,11 @@ def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: 
 
 
 def test_a_dry_run_prints_the_plan_and_what_is_open_and_only_reads(tmp_path: Path):
-    """Whom it would fire, in which order, at which host, and whom it could not reach."""
+    """Whom, in which order, for how long, and the latch; whom it could not reach is an exit code that is not 0."""
     with beside(simulate(*map(account, FIRST_TO_LAST))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
-        plan, table = both(firm, *PRESS, "--dry-run")
+        plan, table = both(firm, *PRESS, "--dry-run", "--latch", code=30)
+        one = typed(*firm.lines("press", "--account", "1", "--reason", "x", "--dry-run", "--format", "table"))
     words = "1 of 5 accounts could not be read whole; at least 4 open orders, about $"
 
     assert {"GET"} == {one.method for one in simulator.requests}
@@ -130,7 +131,14 @@ def test_a_dry_run_prints_the_plan_and_what_is_open_and_only_reads(tmp_path: Pat
     assert FIRST_TO_LAST == plan["accounts"]
     assert all(firm.base_url in text and "accounts.csv:7" in text for text in (str(plan), table))
     assert table.startswith("DRY RUN")
-    assert "in this order: 1, 2, 5, 3" in table
+    assert {"arb": 1, "equities": 3} == plan["groups"]
+    assert "\ngroups: arb 1, equities 3\nin this order: 1 Fast, 2 Also fast, 5 Slow, 3 Blank\n" in table
+    assert (
+        "\nno limit of the broker's pace is known: about 0.2 s, if an answer takes 0.1 s\nat most 120 s, or "
+        in table
+    )
+    assert f"would engage {firm.folder / 'panic.latch'} for all accounts" in table
+    assert (0, True) == (one.code, "the latch stays as it is: no --latch" in one.out)
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_a_row_without_an_id_is_told_by_its_text():
 
 def test_a_dry_run_says_what_it_would_do():
     """And, first of all, that it did nothing."""
-    roster = a_roster(*(Account(n) for n in range(1, 101)), bad_rows=(a_bad_row(7),))
+    roster = a_roster(*(Account(n, "First" * (n == 1)) for n in range(1, 101)), bad_rows=(a_bad_row(7),))
     found = plan(roster, Scope(all=True, filters=Filters(side="BUY")), {"default"})
     lines = draw(plan_table(found, "https://api.example.com"), width=120).splitlines()
 
@@ -242,8 +242,9 @@ def test_a_dry_run_says_what_it_would_do():
         "https://api.example.com",
         "would cancel in 100 accounts (all accounts, only side BUY)",
     ] == lines[:3]
-    assert lines[3].startswith("in this order: 1, 2, 3, ")
-    assert any(line.endswith("60, …") for line in lines)
+    assert "groups: (none) 100" == lines[3]
+    assert lines[4].startswith("in this order: 1 First, 2, 3, ")
+    assert "60 and 40 more (--format json has all)" in " ".join(lines)
     assert lines[-1].startswith("cannot reach accounts.csv:7: ")
 
 

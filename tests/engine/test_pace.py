@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from tests.kit.limited import Limited
 from tests.kit.limits import Bucket, Sliding, Window
 from tests.kit.virtual import without_sockets

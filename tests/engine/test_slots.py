@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.engine.lane import Kind
+from panic.engine.lanes import Lanes
 from panic.engine.queue import Urgency
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Slots
 from tests.kit.builders import an_answer
 from tests.kit.virtual import on_virtual_time
 

@@ -13,8 +13,9 @@ from panic.broker.pages import Page
 from panic.engine.case import Case
 from panic.engine.deadline import Leash
 from panic.engine.engine import Engine
+from panic.engine.lanes import Lanes
 from panic.engine.pacing import Pace
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 
 CONCURRENCY, WATCH_S, DEADLINE_S, LONGEST_S = 64, 15.0, 120.0, 1800.0

@@ -92,7 +92,9 @@ def joined(n: int, *ids: int) -> Event:
 
 def finished(n: int, verdict: Verdict = Verdict.CLEAR, leg: str = "leg", at: float | None = None) -> Event:
     """It came to its end."""
-    end = Finished("0.1", verdict, EXIT_CODES[verdict], wall(9), Timings(0.1, 5.0, 9.0, 120.0), True, ())
+    end = Finished(
+        "0.1", verdict, EXIT_CODES[verdict], wall(9), Timings(0.1, 5.0, 9.0, 120.0), True, (), {verdict: 1}
+    )
     return event(n, Kind.FINISHED, body(end), leg, at)
 
 

@@ -228,7 +228,7 @@ CLEARED = [
 
 
 def test_a_record_that_was_changed_since_it_was_judged_is_judged_anew(ledger: LedgerFiles):
-    """What it came to before counts for the same bytes only."""
+    """What it came to before counts for the same bytes only; with its verdict go the counts of accounts."""
     assert ledger.file is not None
     put(ledger.file, CLEARED)
     before, _ = history.runs(ledger, 1)
@@ -236,6 +236,7 @@ def test_a_record_that_was_changed_since_it_was_judged_is_judged_anew(ledger: Le
     after, damage = history.runs(ledger, 1)
 
     assert [True, False] == [one[0].is_clear for one in (before, after)]
+    assert [{Verdict.CLEAR: 1}, {}] == [one[0].finished.verdicts for one in (before, after) if one[0].finished]
     assert ["run run: its record is not what was written: panic show run"] == damage[-1:]
 
 

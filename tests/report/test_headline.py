@@ -106,4 +106,4 @@ def test_what_was_spared_stands_before_all_else(filters: Filters, words: str):
 )
 def test_a_scope_is_told_in_words(scope: Scope, words: str):
     """Groups before accounts, and what of them."""
-    assert words == scope_words(all_clear(scope=scope))
+    assert words == scope_words(all_clear(scope=scope).scope)

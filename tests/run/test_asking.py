@@ -8,7 +8,7 @@ from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.pages import Parameters
 from panic.config.sections import Run
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.clock import Clock
 from panic.run.asking import Asking
 from tests.kit.builders import a_read

@@ -11,7 +11,7 @@ from panic.accounts.plan import Scope, plan
 from panic.accounts.roster import Account
 from panic.config import Broker, RosterFile, Settings
 from panic.config.secret import Key
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.orders import Filters
 from panic.report.open_orders import OpenOrders
 from panic.run import drill

@@ -10,7 +10,8 @@ import pytest
 
 from panic.config import Broker, Settings
 from panic.config.own_files import PACE
-from panic.engine.slots import Lanes, Slots
+from panic.engine.lanes import Lanes
+from panic.engine.slots import Slots
 from panic.run.pace import lanes_of, remember, renewed
 
 URL = "https://api.example.com"

@@ -9,7 +9,7 @@ from typing import Any
 
 from panic.accounts.plan import Scope, plan
 from panic.broker.client import Broker
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.ledger.writer import Writer
 from panic.run.press import Prepared, Press
 from panic.service.desk import Desk

@@ -12,7 +12,7 @@ import pytest
 from panic import latch
 from panic.engine import foresight
 from panic.engine.forecast import Forecast
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.ledger import history
 from panic.simulator import Fault
 from tests.cli.support import account, sent, until

@@ -6,7 +6,7 @@ import pytest
 
 from panic.accounts.plan import Scope
 from panic.broker.outcomes import Verdict
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.orders import Filters
 from panic.report.document import Source
 from panic.service.problems import ProblemError

@@ -5,7 +5,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from panic import latch
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.service.metrics import GAUGES, Metrics
 from panic.simulator import Fault
 from tests.cli.support import account

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from panic.engine.forecast import Forecast
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Keys
 from panic.service.api.views import started
 from panic.simulator import Fault

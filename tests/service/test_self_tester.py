@@ -13,7 +13,7 @@ import pytest
 
 from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, SelfTest, Settings
 from panic.config.secret import Key
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.errors import Problem
 from panic.run.check import Setup, State
 from panic.service.desk import Desk

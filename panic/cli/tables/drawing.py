@@ -46,10 +46,11 @@ def indented(words: str, style: str = "") -> Padding:
     return Padding(Text(words, style=style), (0, 0, 0, 2))
 
 
-def listed(words: Sequence[str], most: int = LISTED_MOST) -> str:
-    """Join the first so many, and say how many more there are and what has them all."""
-    more = f" and {len(words) - most:,} more (--format json has all)" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+def listed(words: Sequence[str], among: int = 0) -> str:
+    """Join the first of them, and say how many more of `among` there are, by default all, and what has them."""
+    rest = max(among, len(words)) - LISTED_MOST
+    more = f" and {rest:,} more (--format json has all)" if rest > 0 else ""
+    return ", ".join(words[:LISTED_MOST]) + more
 
 
 def draw(parts: Iterable[RenderableType], *, width: int = 80, colour: bool = False) -> str:

@@ -50,7 +50,7 @@ def table(report: Report) -> Iterable[RenderableType]:
 
 def _circumstances(report: Report) -> Iterable[Text]:
     trigger, timings = report.trigger, report.timings
-    yield Text(f"{scope_words(report)} · {counts(report)}")
+    yield Text(f"{scope_words(report.scope)} · {counts(report.totals.verdicts)}")
     sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
@@ -193,7 +193,7 @@ def _sums(report: Report) -> Iterable[Text]:
         yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
         return
     counted = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
-    filtered = any(filters_of(report).values())
+    filtered = any(filters_of(report.scope).values())
     what = "no order that the filters name is open" if filtered else "nothing but ended orders"
     proven = f"{coverage.accounts_clear:,} accounts read clear{counted}: {what} over"
     yield Text(

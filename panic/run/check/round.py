@@ -14,7 +14,7 @@ from panic.broker.listing import Listing, are_whole
 from panic.config import Settings
 from panic.config.secret import Key, read_all
 from panic.engine.forecast import planned
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.clock import Clock
 from panic.kit.errors import ConfigurationError, Problem
 from panic.run.asking import PACED_AT_ONCE, Asking, Pace

@@ -114,7 +114,7 @@ class Presses:
             return report
         return document(started, 202, {"Location": started.links.self})
 
-    @Operation("GET", "/v1/press", "viewer", {200: views.Arrival}, (504,), headers=(_KEY,))
+    @Operation("GET", "/v1/press", "viewer", {200: views.Arrival}, (504,), headers=({**_KEY, "required": True},))
     async def arrival(self, request: web.Request, identity: Identity) -> web.Response:
         """Whether a press with this Idempotency-Key arrived, for whoever lost its answer."""
         key, ledger = _key_of(request), self._standby.settings.ledger

@@ -9,6 +9,7 @@ from panic.broker.outcomes import Verdict
 from panic.engine.forecast import Forecast
 from panic.ledger.summary import Summary
 from panic.report.document import Flag, Report
+from panic.report.headline import scope_words
 
 RUNS: Final = "/v1/runs"
 RUN: Final = f"{RUNS}/{{id}}"
@@ -64,7 +65,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run in a list of runs."""
+    """One run in a list of runs: what it covered, how its accounts ended, and how long it took, seconds."""
 
     run_id: str
     state: str
@@ -79,6 +80,9 @@ class RunRow:
     source: str
     by: str
     reason: str
+    scope: str
+    verdicts: dict[Verdict, int]
+    total_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class RunFound:
 def row(one: Summary, now: datetime, *, state: str = "", report: Report | None = None) -> RunRow:
     """Tell of a run; of one that is here with its state and report."""
     pressed, end = one.pressed, report or one.finished
+    verdicts = report.totals.verdicts if report else one.finished.verdicts if one.finished else {}
     return RunRow(
         run_id=one.run,
         state=state or one.state(now),
@@ -125,6 +130,9 @@ def row(one: Summary, now: datetime, *, state: str = "", report: Report | None =
         source=pressed.trigger.source,
         by=pressed.trigger.by,
         reason=pressed.trigger.reason,
+        scope=scope_words(pressed.scope),
+        verdicts=verdicts,
+        total_s=end.timings.total_s if end else None,
     )
 
 

@@ -91,7 +91,7 @@ def _page(report: Report, title: str, more: Iterable[str] = ()) -> Notice:
 
 def _proven(report: Report) -> frozenset[int | None]:
     """Give the accounts that a clear run speaks for; with filters it speaks for some of their orders only."""
-    if any(filters_of(report).values()):
+    if any(filters_of(report.scope).values()):
         return frozenset()
     return frozenset([account.id for account in report.accounts] + [None] * report.scope.all)
 
@@ -104,7 +104,9 @@ def _flags(report: Report) -> list[Notice]:
     if not texts:
         return []
     count = "1 flag" if len(texts) == 1 else f"{len(texts):,} flags"
-    title = f"{_drill(report)}FLAGGED  {count} on a run that is {report.verdict} ({counts(report)})"
+    title = (
+        f"{_drill(report)}FLAGGED  {count} on a run that is {report.verdict} ({counts(report.totals.verdicts)})"
+    )
     lines = [f"! {clip(text, _REASON_MOST)}" for text in texts[:_FLAGS_MOST]]
     if len(texts) > _FLAGS_MOST:
         lines.append(f"and {len(texts) - _FLAGS_MOST:,} more in the report")
@@ -131,7 +133,7 @@ def _circumstances(report: Report) -> Iterable[str]:
     trigger = report.trigger
     if report.latch is not None:
         yield f"latch: {clip(report.latch.text)}"
-    yield f"{clip(report.base_url)} · {clip(scope_words(report), _SCOPE_MOST)}"
+    yield f"{clip(report.base_url)} · {clip(scope_words(report.scope), _SCOPE_MOST)}"
     pressed = f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {clip(trigger.by, 80)}"
     yield f"{pressed}: {clip(trigger.reason, _REASON_MOST)}"
     yield f"run {report.run_id}"
@@ -141,7 +143,7 @@ def _circumstances(report: Report) -> Iterable[str]:
 
 def _verdict_line(report: Report) -> str:
     """Give the first line: the verdict, what it means, and the counts."""
-    return f"{_drill(report)}{report.verdict.upper()}  {headline(report)} ({counts(report)})"
+    return f"{_drill(report)}{report.verdict.upper()}  {headline(report)} ({counts(report.totals.verdicts)})"
 
 
 def _drill(report: Report) -> str:

@@ -131,7 +131,7 @@ def _board(
         "schema": "panic-board/1",
         "live": live,
         "headline": headline(report),
-        "scope": scope_words(report),
+        "scope": scope_words(report.scope),
         "verify": report.scope.verify,
         "finished_at": report.finished_at if report.finished else None,
         "elapsed_s": report.timings.total_s,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import WithJsonSchema
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.engine.forecast import Forecast
@@ -24,8 +26,10 @@ from panic.run.engagement import HoldView
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
 
-Identity = tuple[str | None, str, str, str]
-"""Who an account is: its id, name, group and owner."""
+_FOUR = {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 4, "maxItems": 4}
+
+Identity = Annotated[tuple[str | None, str, str, str], WithJsonSchema(_FOUR)]
+"""Who an account is: its id, name, group and owner. Tools that read OpenAPI know no list of different kinds."""
 
 Points = tuple[tuple[float, int], ...]
 

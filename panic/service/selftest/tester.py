@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from panic.config import Settings
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit.background import Aside, Do
 from panic.kit.words import ago
 from panic.run.check import Pace, Setup, check

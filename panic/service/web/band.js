@@ -6,6 +6,7 @@ import { CODE_OF, SIGNS, STATES, clock, count, number, seconds } from "./words.j
 
 export class Band {
   constructor() {
+    this.reread = 0; // how many were clear when the process of the run ended, until as many are again
     this.head = h("div", { class: "band-words" }, h("h1", {}, "Waiting for the run"));
     this.since = h("strong", { class: "clock", role: "timer", "aria-live": "off" });
     this.sinceWhat = h("span", {});
@@ -21,8 +22,8 @@ export class Band {
   draw(board, isOver) {
     const { verdict, drill, counts, codes: { length: all } } = board, clear = counts.c ?? 0;
     const bad = ["r", "k"].find((code) => counts[code]); // final, whatever becomes of the others
-    const [code, word] = isOver ? [CODE_OF[verdict], verdict.toUpperCase()] : clear === all ? ["c", "CLEAR SO FAR"] : [bad ?? "", "CANCELLING"];
-    const told = JSON.stringify([code, word, counts, board.headline]);
+    const [code, word] = this.reread && !isOver ? ["k", "INTERRUPTED"] : isOver ? [CODE_OF[verdict], verdict.toUpperCase()] : clear === all ? ["c", "CLEAR SO FAR"] : [bad ?? "", "CANCELLING"];
+    const told = JSON.stringify([code, word, counts, board.headline, board.live]);
     if (told === this.told) return;
     this.told = told;
     const colour = isOver ? verdict : bad ? Object.keys(CODE_OF).find((one) => CODE_OF[one] === bad) : "";
@@ -37,6 +38,7 @@ export class Band {
   /** What stands below the word, in parts. */
   parts({ finished, live, headline, counts }, isOver, clear, all) {
     if (isOver) return [live || finished ? headline : `${headline}. This run did not finish.`];
+    if (this.reread) return [live ? "being resumed" : "about to be resumed", `${number(this.reread)} were clear and are read again`];
     if (clear === all) return [`${count(clear, "account")} read clear`, "still watching for orders that reappear"];
     const loud = ["r", "k", "o"].filter((code) => counts[code]).map((code) => h("span", { class: `loud m-${code}` },
       h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `), `${number(counts[code])} ${STATES[code].name}`));

@@ -11,10 +11,12 @@ import { STATES, count, number, utc } from "./words.js";
 
 const ACCOUNTS_MS = 60_000; // who thousands of accounts are, over a slow link
 const AGAIN_MS = 3000;
+const RESUME_MS = 20_000; // a service that is started again looks at once for what was cut off
 
 export class RunView {
   constructor() {
     this.board = null;
+    this.brokeAt = 0; // when the process of a run that was followed ended; 0 for not
     this.accounts = [];
     this.order = ""; // of the accounts that are known
     this.opened = -1;
@@ -50,6 +52,7 @@ export class RunView {
     const was = this.board;
     if (was?.live && board.live && board.elapsed_s < was.elapsed_s) return;
     this.board = board;
+    this.follow(was, board);
     this.heardAt = performance.now();
     this.isStale = false;
     if (board.order !== this.order) this.know(board.run_id);
@@ -61,6 +64,20 @@ export class RunView {
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
     if (board.finished && !was?.finished) shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
+  }
+
+  /** Follow a run that was under way over the end of its process: it is about to be resumed, and then read again. */
+  follow(was, board) {
+    if (board.live) this.brokeAt = 0;
+    else if (was?.live && !board.finished) this.brokeAt = performance.now();
+    const isCutOff = was?.live && (!board.live || board.resumed.length > was.resumed.length);
+    if (isCutOff) this.band.reread = was.counts.c ?? 0;
+    else if ((board.counts.c ?? 0) >= this.band.reread) this.band.reread = 0;
+  }
+
+  /** Whether its process ended a moment ago, and the next one may resume it. */
+  get isBroken() {
+    return this.brokeAt > 0 && performance.now() - this.brokeAt < RESUME_MS;
   }
 
   /** Ask who the accounts of a run are, once; the band is true before. */
@@ -122,7 +139,7 @@ export class RunView {
 
   /** Whether nobody works on it any more: it came to its end, or its process did. */
   get isOver() {
-    return this.board.finished || !this.board.live;
+    return this.board.finished || !(this.board.live || this.isBroken);
   }
 
   draw() {
@@ -141,7 +158,12 @@ export class RunView {
 
   tick() {
     if (!this.board) return;
-    const isStill = this.isOver || this.isLost || this.isStale;
+    if (this.brokeAt && !this.isBroken) {
+      this.brokeAt = 0; // nobody resumes it: it is as it is on record
+      this.band.reread = 0;
+      this.take(this.board);
+    }
+    const isStill = this.isOver || this.isLost || this.isStale || this.isBroken;
     this.band.tick(this.board, this.isOver, isStill ? 0 : (performance.now() - this.heardAt) / 1000);
   }
 
