@@ -8,15 +8,17 @@ from typing import Any
 
 from playwright.async_api import Browser, Route, expect
 
+from panic.broker.outcomes import Standing
 from panic.report.document import AccountReport
-from panic.service.room.board import live_board, write
+from panic.service.room.board import final_board, live_board, write
 from panic.service.room.letters import Letter
 from panic.simulator import Fault
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
 from tests.cli.support import account
-from tests.kit.builders import circumstances
+from tests.kit.builders import an_answer, circumstances, wall
+from tests.report.test_report import a_report, a_worked_case
 from tests.service.house import house
 
 pytestmark = chromium.needed
@@ -106,6 +108,12 @@ async def test_the_band_says_the_worst_at_once_and_never_clear_before_the_end(it
     await take(page, board("cccc", elapsed_s=5.0))
     await page.verdict("CLEAR SO FAR")
     classes.append(await band.get_attribute("class"))
+    cases = [a_worked_case(n, an_answer(), standing=Standing.CLEAR) for n in range(1, 5)]
+    last = json.loads(final_board(a_report(*cases), cases, wall))
+    await take(page, {**last, "order": "as shown", "elapsed_s": 6.0})
+    await page.verdict("CLEAR")
+    await take(page, board("ccca", elapsed_s=6.0))
+    await page.verdict("CLEAR")
 
     assert ["verdict v-refused", "verdict"] == classes
 
