@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from panic.kit.errors import ConfigurationError, PanicError, UsageError
     from panic.orders import Filters
     from panic.report.document import Report
+    from panic.report.open_orders import OpenOrders
     from panic.run.overview import Progress
 
 __version__ = VERSION
@@ -24,6 +25,7 @@ __version__ = VERSION
 __all__ = [
     "ConfigurationError",
     "Filters",
+    "OpenOrders",
     "PanicError",
     "Progress",
     "Report",
@@ -32,6 +34,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "load_settings",
+    "open_orders",
     "press",
 ]
 
@@ -41,6 +44,7 @@ _HOMES = {
     "panic.kit.errors": ("ConfigurationError", "PanicError", "UsageError"),
     "panic.orders": ("Filters",),
     "panic.report.document": ("Report",),
+    "panic.report.open_orders": ("OpenOrders",),
     "panic.run.overview": ("Progress",),
 }
 
@@ -107,3 +111,11 @@ async def press(
         latch=latch,
     )
     return await call.press(settings, how, on_progress, on_report)
+
+
+async def open_orders(settings: "Settings", *, scope: "Scope") -> "OpenOrders":
+    """Read every open order of a scope, as it is now; the arguments, and what is raised, are those of `press`."""
+    from panic.run.open_orders import a_look, open_orders  # noqa: PLC0415
+    from panic.run.press import prepare  # noqa: PLC0415
+
+    return await open_orders(prepare(settings, a_look(scope)))

@@ -12,7 +12,7 @@ from panic.cli.commands import parser
 from panic.config import load
 from tests import ROOT
 from tests.cli.support import PRESS, account, panic, simulate
-from tests.config.test_config import GOOD
+from tests.config.conftest import GOOD
 from tests.service.support import firm, serving
 
 UNIT = ROOT / "config" / "panic.service"

@@ -21,7 +21,7 @@ class Urgency(IntEnum):
     PERSON = 0
     PROGRAM = 1
     CLOCK = 2
-    SELF_TEST = 3
+    LOOK = 3
 
 
 class Waiter(NamedTuple):

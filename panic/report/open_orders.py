@@ -11,14 +11,12 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan
 from panic.accounts.roster import Account
 from panic.broker.outcomes import EXIT_CODES, Verdict
-from panic.kit.words import clip, money
+from panic.kit.words import money
 from panic.orders import Order
+from panic.report.order_list import Scrub, fit
 
 _SHOWN = 5
 """How many orders are named as the largest, and as the oldest."""
-
-_TEXT_MOST = 64
-"""Characters of anything that the broker tells of an order."""
 
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -34,7 +32,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """One open order: `quantity` shares or contracts can still fill, at `price` dollars, for `notional` dollars.
+    """One open order: `leaves` shares or contracts can still fill, at `price` dollars, for `notional` dollars.
 
     `type`, `status` and the like are the broker's words. What it does not tell is null, as a market order's price.
     """
@@ -47,7 +45,7 @@ class OpenOrder:
     type: str
     time_in_force: str
     status: str
-    quantity: Decimal | None
+    leaves: Decimal | None
     price: Decimal | None
     notional: Decimal | None
     outlives_the_day: bool
@@ -137,7 +135,7 @@ def fold(
     base_url: str,
     at: datetime,
     took_s: float,
-    scrub: Callable[[str], str] = str,
+    scrub: Scrub = str,
 ) -> OpenOrders:
     """OrderSum up what was seen in the accounts of a plan; `scrub` takes secrets out of what the broker says."""
     seen = tuple(seen)
@@ -165,28 +163,28 @@ def fold(
     )
 
 
-def _told(account: Account, order: Order, scrub: Callable[[str], str]) -> OpenOrder:
-    def text(words: str) -> str:
-        return clip(scrub(words), _TEXT_MOST)
-
+def _told(account: Account, order: Order, scrub: Scrub) -> OpenOrder:
+    which = (order.id, order.client_order_id, order.symbol, order.cancel_side)
+    how = (order.type, order.instrument_type, order.time_in_force, order.status)
+    id_, client_order_id, symbol, side, type_, instrument_type, time_in_force, status = fit((*which, *how), scrub)
     return OpenOrder(
         account=account.id,
         name=account.name,
         group=account.group,
-        symbol=text(order.symbol),
-        side=text(order.cancel_side),
-        type=text(order.type),
-        time_in_force=text(order.time_in_force),
-        status=text(order.status),
-        quantity=order.leaves,
+        symbol=symbol,
+        side=side,
+        type=type_,
+        time_in_force=time_in_force,
+        status=status,
+        leaves=order.leaves,
         price=order.price,
         notional=order.notional,
         outlives_the_day=order.outlives_the_day,
         on_close=order.is_on_close,
         created_at=_moment(order.created_at),
-        instrument_type=text(order.instrument_type),
-        id=text(order.id),
-        client_order_id=text(order.client_order_id),
+        instrument_type=instrument_type,
+        id=id_,
+        client_order_id=client_order_id,
     )
 
 

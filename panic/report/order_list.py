@@ -66,7 +66,7 @@ class StillOpen:
     """Orders that nobody has seen ended, in accounts that are not clear.
 
     `notional` is what can still fill at their prices, dollars, of all but the `unpriced` ones, whose price or
-    quantity is not known. `unread_accounts` may hold more: nobody has read them since their last cancel.
+    quantity is not known. `unread_accounts` may hold more: nobody has read them whole since their last cancel.
     """
 
     orders: int = 0
@@ -116,16 +116,18 @@ class Fill:
 
 def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
     """Tell of every order that an answer of the run named in an account."""
-    return tuple(
+    named = (
         _told(one, scrub, accepted=id_ in tally.accepted, reappeared=id_ in tally.reappeared)
         for id_, one in tally.orders.items()
     )
+    nameless = (_told(Tracked(one, one), scrub, accepted=False, reappeared=False) for one in tally.nameless)
+    return (*named, *nameless)
 
 
 def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> OrderReport:
     last, filled, price = one.last, one.filled, one.fill_price
     shown = (last.id, last.client_order_id, last.symbol, last.side, last.type, last.time_in_force, last.status)
-    id_, client_order_id, symbol, side, type_, time_in_force, status = _fit(shown, scrub)
+    id_, client_order_id, symbol, side, type_, time_in_force, status = fit(shown, scrub)
     return OrderReport(
         id=id_,
         client_order_id=client_order_id,
@@ -146,7 +148,7 @@ def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> Or
     )
 
 
-def _fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
+def fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
     """Make foreign words fit to show; nearly all do already, which one look at them together tells."""
     together = " ".join(shown)
     if len(together) <= _TEXT_MOST and together.isprintable() and scrub(together) == together:

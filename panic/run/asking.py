@@ -58,7 +58,7 @@ class Asking:
         most = min(run.concurrency, connections_possible())
         urgency, self._kind = Urgency.PERSON, Kind.READ
         if pace:  # it goes behind everything of a run
-            most, urgency, self._kind = min(most, PACED_AT_ONCE), Urgency.SELF_TEST, Kind.READ_CLEAR
+            most, urgency, self._kind = min(most, PACED_AT_ONCE), Urgency.LOOK, Kind.READ_CLEAR
         self._slots = Slots(most, clock.now, lanes, urgency=urgency)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
+from panic.accounts.plan import Scope
 from panic.accounts.roster import Account
 from panic.broker.client import Broker
 from panic.broker.findings import Findings
@@ -16,7 +17,7 @@ from panic.kit.clock import Clock
 from panic.report.open_orders import OpenOrders, Seen, fold
 from panic.run.asking import Asking, Pace
 from panic.run.pace import lanes_of, remember
-from panic.run.press import Prepared
+from panic.run.press import Prepared, Press
 
 AT_ONCE = 16
 """Accounts in progress at once: a press that begins meanwhile finds little before it."""
@@ -28,6 +29,11 @@ _LOOKS = 3
 """Orders come and go while a large account is counted; then it is looked at again."""
 
 _TOO_LATE = "the broker did not answer in time"
+
+
+def a_look(scope: Scope) -> Press:
+    """Give the press that covers what a look looks at; nobody makes it."""
+    return Press(scope, "a look at what is open")
 
 
 async def open_orders(

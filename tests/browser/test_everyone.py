@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ViewportSize, expect
@@ -19,6 +19,7 @@ from tests.service.room.page import pressed
 
 pytestmark = chromium.needed
 
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 SIZES: Final[tuple[ViewportSize, ...]] = (
     {"width": 390, "height": 844},
     {"width": 720, "height": 450},
@@ -94,13 +95,16 @@ async def _faults(page: Screen, name: str) -> list[str]:
             if box["y"] < 0 or box["y"] + box["height"] > size["height"]:
                 found.append(f"the verdict is out of sight at {size}")
     await page.page.wait_for_timeout(150)  # what moves has come to rest
-    results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
-    return found + [
-        f"{name}: {one['id']}: {node['target']} {node['failureSummary']}"
-        for one in results.response["violations"]
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
+    for scheme in SCHEMES:
+        await page.page.emulate_media(color_scheme=scheme)
+        results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
+        found += [
+            f"{name}, {scheme}: {one['id']}: {node['target']} {node['failureSummary']}"
+            for one in results.response["violations"]
+            if one["impact"] in {"serious", "critical"}
+            for node in one["nodes"]
+        ]
+    return found
 
 
 async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(tmp_path: Path, browser: Browser):

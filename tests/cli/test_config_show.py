@@ -9,7 +9,7 @@ import pytest
 from panic.config.loading import SECTIONS
 from tests.cli.inside import typed
 from tests.cli.support import KEY, Firm
-from tests.config.test_config import SERVICE
+from tests.config.test_service import SERVICE
 
 DIGEST = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 SCHEDULES = """

@@ -49,6 +49,17 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return build
 
 
+async def test_what_is_open_from_code(settings: Build):
+    """A value, of what a press would cancel; nothing is cancelled."""
+    async with simulate(account(1), account(2, orders=2)) as simulator:
+        found: panic.OpenOrders = await panic.open_orders(
+            settings(simulator.base_url), scope=panic.Scope(all=True)
+        )
+
+    assert (3, [("b", 2), ("a", 1)]) == (found.total.orders, [(one.group, one.orders) for one in found.groups])
+    assert [] == sent(simulator, "DELETE")
+
+
 async def test_a_press_from_code(settings: Build, capfd: pytest.CaptureFixture[str]):
     """As documented: the report comes back as a value, and nothing is printed into the caller's streams."""
     async with simulate(account(1), account(2, Fault("status", on="ANY", status=403))) as simulator:

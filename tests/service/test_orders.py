@@ -33,6 +33,7 @@ async def test_a_limited_token_sees_its_groups_alone(tmp_path: Path):
         asked = [await it.ask("GET", f"/v1/orders?{scope}", token="east") for scope in ("all=1", "accounts=1,2")]
 
         assert [1] == [one["account"] for one in own["orders"]]
+        assert {1} == {*sent(it.simulator, "GET")}
         for one in asked:
             one.problem("forbidden")
         (await it.ask("GET", "/v1/orders?all=true", token="")).problem("unauthenticated")

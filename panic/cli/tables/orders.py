@@ -53,7 +53,7 @@ def _orders(title: str, orders: Sequence[OpenOrder], now: datetime) -> Iterable[
     yield Text()
     grid = _grid(title, "quantity", "price", "notional", "entered", "", "account")
     for one in orders:
-        numbers = ("" if n is None else f"{n:,f}" for n in (one.quantity, one.price))
+        numbers = ("" if n is None else f"{n:,f}" for n in (one.leaves, one.price))
         worth = "" if one.notional is None else money(one.notional)
         age = ago((now - one.created_at).total_seconds()) if one.created_at else ""
         mark = "GTC" if one.outlives_the_day else "on close" if one.on_close else ""

@@ -9,8 +9,7 @@ from aiohttp import web
 from panic.accounts.plan import Scope
 from panic.kit.background import Aside
 from panic.report.open_orders import OpenOrders, to_json
-from panic.run.open_orders import open_orders
-from panic.run.press import Press
+from panic.run.open_orders import a_look, open_orders
 from panic.service.api.answers import document
 from panic.service.api.models import OrdersQuery, read_query
 from panic.service.auth import Identity, again, require_scope
@@ -88,8 +87,7 @@ class Orders:
         return found
 
     async def _read(self, scope: Scope) -> OpenOrders:
-        press = Press(scope, "a look at what is open")
-        prepared = await self._threads.do(lambda: self._standby.prepare(press), "orders", _PLAN_S)
+        prepared = await self._threads.do(lambda: self._standby.prepare(a_look(scope)), "orders", _PLAN_S)
         return await open_orders(prepared, lanes=self._desk.lanes, within_s=WITHIN_S)
 
 

@@ -79,6 +79,6 @@ function sums(title, found, name) {
 function orders(title, found, at) {
   if (!found.length) return null;
   return table([title, "Quantity", "Price", "Notional", "Entered", "", "Account"], found.map((one) => [
-    `${one.side} ${one.symbol} ${one.type}`, one.quantity === null ? "" : number(one.quantity), one.price ?? "", one.notional === null ? "" : money(one.notional),
+    `${one.side} ${one.symbol} ${one.type}`, one.leaves === null ? "" : number(one.leaves), one.price ?? "", one.notional === null ? "" : money(one.notional),
     one.created_at ? ago((new Date(at) - new Date(one.created_at)) / 1000) : "", one.outlives_the_day ? "GTC" : one.on_close ? "on close" : "", `${one.account} ${one.name}`]));
 }

@@ -4,6 +4,7 @@ import { Band } from "./band.js";
 import { command, copies, h, put, shout } from "./dom.js";
 import { Find } from "./find.js";
 import { Mosaic } from "./mosaic.js";
+import { paper } from "./paper.js";
 import { report } from "./report.js";
 import { ask } from "./service.js";
 import { Worst } from "./worst.js";
@@ -27,7 +28,9 @@ export class RunView {
     this.facts = h("p", { class: "facts" });
     this.flags = h("div", {});
     this.report = h("div", { id: "report", class: "report" });
-    this.element = h("article", { class: "run" }, this.band.element, this.facts, this.flags, this.find.element,
+    this.sheet = h("section", { class: "on-paper" });
+    this.unprint = paper(this.sheet, () => [this.board, this.accounts]);
+    this.element = h("article", { class: "run" }, this.band.element, this.sheet, this.facts, this.flags, this.find.element,
       h("div", { class: "run-body" }, h("section", { "aria-label": "Board" }, this.mosaic.element), this.worst.element),
       this.report);
     this.ticking = setInterval(() => this.tick(), 100);
@@ -35,6 +38,7 @@ export class RunView {
 
   end() {
     this.isEnded = true;
+    this.unprint();
     clearInterval(this.ticking);
     clearTimeout(this.retrying);
     this.mosaic.end();
