@@ -12,6 +12,7 @@ from panic.report.document import json_schema
 from panic.service.app import OPERATIONS
 from panic.service.problems import KINDS
 from tests import ROOT
+from tests.reference import reference
 
 DOCS = ROOT / "docs"
 
@@ -86,3 +87,4 @@ if __name__ == "__main__":
     for name in PAGES:
         (DOCS / name).write_text(page(name))
     (DOCS / "report.schema.json").write_text(schema())
+    (DOCS / "reference.md").write_text(reference())

@@ -8,7 +8,7 @@ import pytest
 
 from panic import cli
 from panic.cli.commands import parser
-from tests import ROOT, docs
+from tests import ROOT, docs, reference
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
 _NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -75,6 +75,19 @@ def test_the_tables_are_todays(name: str) -> None:
 def test_the_published_schema_is_todays() -> None:
     """docs/report.schema.json is the schema of the report; `make docs` writes it."""
     assert docs.schema() == (docs.DOCS / "report.schema.json").read_text()
+
+
+def test_the_reference_is_todays() -> None:
+    """docs/reference.md has every exit code, option, variable, setting and metric; `make docs` writes it."""
+    assert reference.reference() == (docs.DOCS / "reference.md").read_text()
+
+
+def test_every_variable_that_is_read_is_in_the_reference() -> None:
+    """A name that the code asks the environment for, or that settings may not call a mistake."""
+    code = "\n".join(file.read_text() for file in (ROOT / "panic").rglob("*.py"))
+    asked = {*re.findall(r'env(?:iron)?(?:\.get\(|\[)"([A-Z_]+)"', code), *re.findall(r'"(PANIC_[A-Z]+)"', code)}
+
+    assert set() == asked - set(reference.VARIABLES)
 
 
 def test_no_page_names_a_package_host() -> None:

@@ -107,6 +107,7 @@ TABLE: tuple[Rule, ...] = (
 
 TRY_AGAIN = frozenset(rule.outcome for rule in TABLE if rule.again)
 REFUSED = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN, Outcome.REJECTED})
+NEVER_LEFT = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE})
 _UNANSWERED = (Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.UNKNOWN)  # the later ones say more
 
 

@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["complete"]:  # what is typed may be anything: no parser must see it
             return int(import_module("panic.cli.completion").complete(arguments[1:]))
         options = parser().parse_args(arguments)
-        import_module("panic.kit.logs").configure(options.log_level)
+        import_module("panic.kit.logs").configure(options.log_level or "warning")
         module, function = options.command.split(":")
         code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:

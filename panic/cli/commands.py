@@ -66,7 +66,7 @@ def parser() -> Parser:
         epilog=f"exit codes:{_OF_A_RUN}",
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
-    parser.set_defaults(config=None, log_level="warning")
+    parser.set_defaults(config=None, log_level="")
     _common_options(parser)
     add = partial(_command, _commands(parser))
     _init(add("init", "init:do_init", "make settings, key, roster and latch, once", _INIT))
@@ -173,7 +173,7 @@ def _show(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
     _heads(parser)
     _ledger(parser)
-    _output_options(parser)
+    _output_options(parser, "csv")
 
 
 def _heads(parser: Parser) -> None:
@@ -311,7 +311,9 @@ def _common_options(parser: Parser) -> None:
     where = "settings (else PANIC_CONFIG, else config/, ~/.config/panic/ or /etc/panic/panic.toml)"
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--config", type=Path, metavar="FILE", default=nothing, help=where)
-    parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
+    parser.add_argument(
+        "--log-level", choices=levels, default=nothing, help="what to log on standard error (warning; serve: info)"
+    )
 
 
 def _output_options(parser: Parser, *more: str) -> None:

@@ -1,15 +1,13 @@
 """`panic orders`: every open order of a scope, as it is now. It only reads."""
 
 import argparse
-import csv
-import io
 from dataclasses import astuple, fields
 
 from panic.cli import loop, output
 from panic.cli.press import scope_of
 from panic.cli.tables.orders import table
 from panic.kit import terminal
-from panic.report.open_orders import OpenOrder, OpenOrders, to_json
+from panic.report.open_orders import OpenOrder, to_json
 from panic.run.open_orders import a_look, open_orders
 from panic.run.press import prepare
 
@@ -20,7 +18,8 @@ def do_orders(options: argparse.Namespace) -> int:
     prepared = prepare(settings, a_look(scope_of(options)))
     found = loop.run(open_orders(prepared))
     if options.format == "csv":
-        terminal.out(to_csv(found))
+        columns = [field.name for field in fields(OpenOrder)]
+        terminal.out(output.rows(columns, map(astuple, found.orders)))
         terminal.say(f"panic: {found.headline}")
         output.save("document", to_json(found).decode(), options.output)
     else:
@@ -28,12 +27,3 @@ def do_orders(options: argparse.Namespace) -> int:
     for flag in prepared.flags:
         terminal.say(f"! {flag.text}")
     return found.exit_code
-
-
-def to_csv(found: OpenOrders) -> str:
-    """Write one row an order, below the names of the columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(OpenOrder))
-    writer.writerows(astuple(order) for order in found.orders)
-    return text.getvalue()

@@ -1,9 +1,12 @@
 """Output of what a command found, as `--format` and `--output` say."""
 
 import argparse
+import csv
 import errno
+import io
 import sys
 from collections.abc import Iterable
+from dataclasses import astuple, fields
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +24,7 @@ from panic.kit.errors import UsageError
 from panic.kit.files import replace
 from panic.kit.words import clip
 from panic.report.document import Report, to_json
+from panic.report.order_list import OrderReport
 
 SAVING_S = 5.0  # a file system may hang, and the reader has seen the document already
 _LOOK_S = 1.0  # to rule out that a file is panic's own; after that it is not written
@@ -79,6 +83,14 @@ def show(document: str, lines: Iterable[RenderableType], options: argparse.Names
     save("document", document, options.output)
 
 
+def rows(columns: Iterable[str], cells: Iterable[Iterable[object]]) -> str:
+    """Give rows as CSV, below the names of their columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([columns, *cells])
+    return text.getvalue()
+
+
 def deliver(report: Report, options: argparse.Namespace) -> None:
     """Print and save the report; whatever fails here, the run is done and its exit code stands."""
     try:
@@ -90,7 +102,7 @@ def deliver(report: Report, options: argparse.Namespace) -> None:
 
 def _deliver(report: Report, document: str, options: argparse.Namespace) -> None:
     try:
-        delivered = terminal.out(document if wants_json(options) else _drawn(table(report), sys.stdout))
+        delivered = terminal.out(_shown(report, document, options))
     finally:
         saved = save("report", document, options.output)
     if not delivered and not saved:
@@ -99,6 +111,15 @@ def _deliver(report: Report, document: str, options: argparse.Namespace) -> None
         )
     elif not terminal.is_terminal(sys.stdout) or not delivered:
         terminal.say(_closing(report))
+
+
+def _shown(report: Report, document: str, options: argparse.Namespace) -> str:
+    if options.format == "csv":
+        orders = (
+            (account.id, account.name, *astuple(one)) for account in report.accounts for one in account.order_list
+        )
+        return rows(["account", "name", *(field.name for field in fields(OrderReport))], orders)
+    return document if wants_json(options) else _drawn(table(report), sys.stdout)
 
 
 def _closing(report: Report) -> str:

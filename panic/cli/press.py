@@ -162,9 +162,9 @@ def _expected(prepared: Prepared, forecast: Forecast | None) -> Iterable[str]:
         takes_s = rounds * (1 + press.verify) * _ANSWER_S
         yield f"no limit of the broker's pace is known: about {takes_s:,.1f} s, if an answer takes {_ANSWER_S:g} s"
     longer = prepared.longest_s > prepared.deadline_s
-    slow = f", or {prepared.longest_s:,.4g} s where the broker is slow" if longer else ""
+    slow = f", or {prepared.longest_s:,g} s where the broker is slow" if longer else ""
     watch = f"; once clear it reads on for {prepared.watch_s:g} s" if press.verify and prepared.watch_s else ""
-    yield f"at most {prepared.deadline_s:,.4g} s{slow}{watch}"
+    yield f"at most {prepared.deadline_s:,g} s{slow}{watch}"
     file = prepared.settings.latch.file
     if not press.latch:
         yield "the latch stays as it is: no --latch"

@@ -138,7 +138,7 @@ def _provisional(run: Run, overview: Overview) -> str:
     """Say what every account has come to; never the verdict, which only the end of a run gives."""
     watch = run.engine.deadline.pace.watch_s
     line = f"{_drill(run)}{overview.so_far()} ({run.elapsed_s:.1f} s)"
-    return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
+    return f"{line}; watching {watch:g} s for orders that reappear" if watch and overview.progress.clear else line
 
 
 def _picture(run: Run, overview: Overview) -> Text:

@@ -19,7 +19,7 @@ def do_serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys again."""
     asked: list[int] = []  # even before there is a loop, SIGHUP asks for a reload and does not end the process
     signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
-    logs.configure(options.log_level)
+    logs.configure(options.log_level or "info")  # the journal keeps who pressed and what it came to
     settings = output.read(options)
     return loop.run(_serve(Server(settings, terminal.say), asked))
 

@@ -177,7 +177,7 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
     values = document.fields(model, {key: table[key] for key in table if key != "base_url"}, name)
     if name == "state" and values:  # service and shell read one file, and seldom have one environment
         return values
-    for key in _overridable(model):
+    for key in overridable(model):
         variable = f"PANIC_{name}_{key}".upper()
         raw = env.get(variable)
         if not raw or variable == _BASE_URL:
@@ -192,7 +192,7 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
     return values
 
 
-def _overridable(model: type[BaseModel]) -> list[str]:
+def overridable(model: type[BaseModel]) -> list[str]:
     """The settings that a variable can hold, which excludes lists."""
     return [key for key, info in model.model_fields.items() if get_origin(info.annotation) is not tuple]
 
@@ -203,7 +203,7 @@ def _unknown_sections(document: Document) -> None:
 
 
 def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:
-    known = {f"PANIC_{name}_{key}".upper() for name, model in SECTIONS.items() for key in _overridable(model)}
+    known = {f"PANIC_{name}_{key}".upper() for name, model in SECTIONS.items() for key in overridable(model)}
     for name in sorted(name for name in env if name.startswith("PANIC_")):
         if name not in {*known, *spoken_for, "PANIC_CONFIG", "PANIC_TOKEN", "PANIC_TRACEBACK"}:
             guess = did_you_mean(name, sorted(known), "Unset it.")

@@ -49,6 +49,7 @@ class Proof:
         is_counted: Whether it rests on the broker's counts rather than on reading every order.
         receipts: How far the connections of its answers are to be trusted.
         clear_since: Loop time since which the account has been clear.
+        is_whole: Whether that look came to its end; one that broke off may have missed open orders.
     """
 
     standing: Standing = Standing.UNREAD
@@ -57,6 +58,7 @@ class Proof:
     is_counted: bool = False
     receipts: Collection[Receipt] = ()
     clear_since: float | None = None
+    is_whole: bool = True
 
     @property
     def is_trusted(self) -> bool:
@@ -241,7 +243,8 @@ class Case:
             since = now if self.proof.clear_since is None else self.proof.clear_since
         elif self._found_nothing:
             self.note("open orders were seen after the broker answered 404, nothing to cancel")
-        self.proof = Proof(standing, look.at, len(look.found.open), look.found.is_counted, look.receipts, since)
+        found, is_whole = look.found, not look.broke_off
+        self.proof = Proof(standing, look.at, len(found.open), found.is_counted, look.receipts, since, is_whole)
 
     def _record(self, method: str, answer: Answer) -> None:
         elapsed = answer.ended - answer.began

@@ -10,7 +10,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
-from panic.broker.outcomes import TRY_AGAIN, Outcome, Standing
+from panic.broker.outcomes import NEVER_LEFT, TRY_AGAIN, Outcome, Standing
 from panic.broker.pages import Parameters
 from panic.engine.case import Case
 from panic.engine.deadline import Deadline, Leash
@@ -40,7 +40,7 @@ class Sweep:
 
     Attributes:
         done: Set while nobody is owed one, or none will be sent any more.
-        last_at: Loop time at which the last account's first DELETE was sent.
+        last_at: Loop time at which the last account's first DELETE left this machine; None if none did.
         settled_at: Loop time at which all accounts were concluded; None while one is not.
         watch_until: Loop time until which reading continues after that.
         collector_pause: Ends with the sweep; it may begin earlier, while the run is prepared.
@@ -65,10 +65,13 @@ class Sweep:
         else:
             self.end()
 
-    def sent(self, answer: Answer) -> None:
+    def left(self, answer: Answer) -> None:
+        """Note when an account's first DELETE left this machine."""
+        self.last_at = max(self.last_at or answer.began, answer.began)
+
+    def sent(self) -> None:
         """Note that one of them is over."""
         self.unsent -= 1
-        self.last_at = max(self.last_at or answer.began, answer.began)
         if not self.unsent:
             self.end()
 
@@ -154,7 +157,7 @@ class Clearing:
             kind = Kind.REFUSED_CANCEL
         if not await self.slots.acquire(account.credential, (kind, account.priority), account.id):
             return
-        first = case.send()
+        first, never_left = case.send(), case.outcome in NEVER_LEFT
         self.tell(What.SENDING, case)
         answer = await self.deadline.attempt(
             account.credential,
@@ -165,8 +168,10 @@ class Clearing:
         jitter = self.rng.uniform(-1, 1) if answer.outcome in TRY_AGAIN else 0.0
         case.cancelled(answer, self.deadline.pace, jitter=jitter)
         self.tell(What.CANCELLED, case)
+        if answer.evidence.sent and (first or never_left):
+            self.sweep.left(answer)
         if first:
-            self.sweep.sent(answer)
+            self.sweep.sent()
 
     async def _read(self, case: Case) -> None:
         account = case.account

@@ -35,6 +35,7 @@ class Tally:
     Attributes:
         unmet: The filters that no order seen so far matches.
         orders: By id; each has to be seen ended before the account is clear.
+        nameless: Open ones without an id that the last look showed.
         accepted: Those whose cancel the broker has accepted.
         reappeared: Those that came after a look had seen everything.
         looks: How many looks have seen everything: orders that appear after one are new.
@@ -42,6 +43,7 @@ class Tally:
 
     unmet: Filters = field(default_factory=Filters)
     orders: dict[str, Tracked] = field(default_factory=dict)
+    nameless: tuple[Order, ...] = ()
     accepted: set[str] = field(default_factory=set)
     reappeared: set[str] = field(default_factory=set)
     looks: int = 0
@@ -61,6 +63,7 @@ class Tally:
 
     def learn(self, found: Findings) -> None:
         """Bring the orders up to date with what a look has shown."""
+        self.nameless = tuple(order for order in found.open.values() if not order.id)
         for id_, order in found.orders.items():
             self._meet(order)
             tracked = self.orders.get(id_)

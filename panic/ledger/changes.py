@@ -60,6 +60,8 @@ def _state(case: Case) -> Image:
         "seen_open": case.seen_open,
         "looks": case.tally.looks,
         "counted": proof.is_counted,
+        "whole": proof.is_whole,
+        "nameless": [_whole_row("", one, one, ended=False) for one in case.tally.nameless],
     }
 
 
@@ -83,9 +85,13 @@ def _row(one: str | Attempt | _Seen, known_so: Any, clock: Clock) -> Any:
         at = one.at.timestamp() if one.at else clock.epoch(one.began)
         return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
     id_, first, last, ended = one
+    if known_so and _lasting(known_so[2]) == _lasting(last):
+        return [id_, last.status, ended, last.filled_quantity, *_moving(last)]
+    return _whole_row(id_, first, last, ended=ended)
+
+
+def _whole_row(id_: str, first: Order, last: Order, *, ended: bool) -> list[Any]:
     seen, lasting = [id_, last.status, ended, last.filled_quantity], _lasting(last)
-    if known_so and _lasting(known_so[2]) == lasting:
-        return [*seen, *_moving(last)]
     return [*seen, *lasting[:3], first.filled_quantity, first.average_fill_price, *lasting[3:], *_moving(last)]
 
 
@@ -98,13 +104,14 @@ def apply(case: Case, found: Any) -> None:
         case.attempts.append(Attempt(method, 0.0, elapsed, status, request_id, error, time_of_day(epoch)))
         case.cancels += method == "DELETE"
     case.outcome, case.own_envelope, case.seen_open = told.outcome, told.own_envelope, told.seen_open
-    case.proof = Proof(told.standing, told.as_of, told.open, told.counted)
+    case.proof = Proof(told.standing, told.as_of, told.open, told.counted, is_whole=told.whole)
     if case.standing is Standing.CLEAR:
         case.first_clear = case.first_clear or case.proof.as_of
     for note in told.notes:
         case.note(note)
     for row in told.orders:
         _restore_order(case, row)
+    case.tally.nameless = tuple(_orders_in(row, case.account.id)[1] for row in told.nameless)
     case.tally.looks = told.looks
     case.tally.accepted.update(told.accepted)
     case.tally.reappeared.update(told.reappeared)
@@ -145,6 +152,8 @@ class _Changes:
     seen_open: tuple[Count, _Moment] | None
     looks: Count
     counted: StrictBool
+    whole: StrictBool
+    nameless: tuple[_OrderRow, ...]
     attempts: tuple[tuple[Text, _Epoch, _Seconds, StrictInt | None, Text, Text], ...] = ()
     notes: tuple[Text, ...] = ()
     orders: tuple[_OrderRow | _ShortRow | _OldRowSinceFirst | _OldRow, ...] = ()
@@ -153,20 +162,26 @@ class _Changes:
 
 
 def _restore_order(case: Case, row: Sequence[Any]) -> None:
-    id_, status, ended, filled, *more = row
-    known = case.tally.orders.get(id_)
-    seen = {"id": id_, "account_id": case.account.id, "status": status, "filled_quantity": filled}
-    if len(more) == len(_MOVING):
-        last = (known.last if known else Order())._replace(**seen, **_named(_MOVING, more))
-        at_first: Sequence[str] = ()
-    else:
-        lasting, at_first, moving = [*more[:3], *more[5:10]], more[3:5], more[10:]
-        last = Order(**seen, **_named(_LASTING, lasting), **_named(_MOVING, moving))
+    known = case.tally.orders.get(row[0])
+    first, last = _orders_in(row, case.account.id, known)
     if known is None:
-        first = last._replace(**_named(("filled_quantity", "average_fill_price"), at_first))
-        case.tally.orders[id_] = Tracked(first, last, ended)
+        case.tally.orders[row[0]] = Tracked(first, last, row[2])
     else:
-        known.last, known.seen_ended = last, ended
+        known.last, known.seen_ended = last, row[2]
+
+
+def _orders_in(row: Sequence[Any], account: int, known: Tracked | None = None) -> tuple[Order, Order]:
+    """Read what a row tells of an order at its first sight and at its last."""
+    id_, status, _, filled, *more = row
+    last = known.last if known else Order()
+    at_first, moving = more[3:5], more[10:]
+    if len(more) == len(_MOVING):
+        at_first, moving = [], more
+    else:
+        last = Order(**_named(_LASTING, [*more[:3], *more[5:10]]))
+    seen = {"id": id_, "account_id": account, "status": status, "filled_quantity": filled}
+    last = last._replace(**seen, **_named(_MOVING, moving))
+    return last._replace(**_named(("filled_quantity", "average_fill_price"), at_first)), last
 
 
 def _named(names: Sequence[str], values: Sequence[str]) -> dict[str, Any]:

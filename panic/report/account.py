@@ -109,6 +109,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
         order_list=orders,
+        read_whole=case.proof.is_whole and case.standing is not Standing.UNREAD,
     )
 
 
@@ -185,6 +186,7 @@ _REFUSED_ADVICE = {
     Outcome.REJECTED: "The broker rejected the request itself. Check the filters and press again.",
 }
 _UNKNOWN_ADVICE = {
+    Outcome.UNREACHABLE: "Nothing was sent: the broker is out of reach. Mend network or base_url; press again.",
     Outcome.NOT_ATTEMPTED: "Nothing was sent: the run ended first. Press again.",
     Outcome.NOTHING_TO_CANCEL: "It answered 404, and not in the broker's words. Check the id and base_url.",
 }

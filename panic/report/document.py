@@ -216,7 +216,8 @@ class AttemptReport:
 class AccountReport:
     """One account, exactly once. `id` is null only for a roster row whose id cannot be read.
 
-    `order_list` has every order that an answer of the run named, except those that had ended at first sight.
+    `order_list` has every order that an answer of the run named, except those that had ended at first sight. Only
+    where the account was `read_whole` after its last cancel, nothing else was open then.
     """
 
     id: int | None
@@ -232,6 +233,7 @@ class AccountReport:
     orders: Orders
     attempts: tuple[AttemptReport, ...]
     order_list: tuple[OrderReport, ...] = ()
+    read_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

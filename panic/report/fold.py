@@ -94,5 +94,5 @@ def _totals(accounts: list[AccountReport]) -> Totals:
             open=sum(c.open for c in counts),
         ),
         fills=fills_of(order for account in accounts for order in account.order_list),
-        still_open=still_open((account.order_list, account.standing is not Standing.UNREAD) for account in bad),
+        still_open=still_open((account.order_list, account.read_whole) for account in bad),
     )

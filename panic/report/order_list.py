@@ -66,7 +66,7 @@ class StillOpen:
     """Orders that nobody has seen ended, in accounts that are not clear.
 
     `notional` is what can still fill at their prices, dollars, of all but the `unpriced` ones, whose price or
-    quantity is not known. `unread_accounts` may hold more: nobody has read them since their last cancel.
+    quantity is not known. `unread_accounts` may hold more: nobody has read them whole since their last cancel.
     """
 
     orders: int = 0
@@ -116,10 +116,12 @@ class Fill:
 
 def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
     """Tell of every order that an answer of the run named in an account."""
-    return tuple(
+    named = (
         _told(one, scrub, accepted=id_ in tally.accepted, reappeared=id_ in tally.reappeared)
         for id_, one in tally.orders.items()
     )
+    nameless = (_told(Tracked(one, one), scrub, accepted=False, reappeared=False) for one in tally.nameless)
+    return (*named, *nameless)
 
 
 def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> OrderReport:

@@ -37,7 +37,7 @@ class _Telling:
     """Tells a caller how far a run has come, when something has changed and not too often."""
 
     def __init__(self, tell: Callable[[Progress], None] | None) -> None:
-        self._tell, self._next_s = tell, 0.0
+        self._tell, self._next_at = tell, 0.0
         self.overview: Overview | None = None
 
     def observe(self, _what: What, case: Case | None) -> None:
@@ -45,8 +45,8 @@ class _Telling:
         if self._tell is None or self.overview is None or case is None:
             return
         self.overview.observe(case)
-        if (now_s := self.overview.progress.elapsed_s) >= self._next_s:
-            self._next_s = now_s + EVERY_S
+        if (now := asyncio.get_running_loop().time()) >= self._next_at:
+            self._next_at = now + EVERY_S
             self.tell()
 
     def tell(self) -> None:

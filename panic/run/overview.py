@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from panic.broker.outcomes import REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
+from panic.broker.outcomes import NEVER_LEFT, REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.engine.case import Case
 from panic.kit.words import clip
 from panic.report.account import next_step
@@ -13,7 +13,6 @@ from panic.run.run import Run
 
 _NAMED_MOST = 3
 _AGAIN_S = 5.0
-_NEVER_LEFT = frozenset({Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE})
 
 
 class Mark(NamedTuple):
@@ -33,7 +32,7 @@ class Mark(NamedTuple):
     @property
     def was_sent(self) -> bool:
         """Whether a DELETE left this machine, or may have."""
-        return self.outcome not in _NEVER_LEFT
+        return self.outcome not in NEVER_LEFT
 
     @property
     def trouble(self) -> Outcome | None:

@@ -46,7 +46,7 @@ class Audit:
         try:
             told = _scrubbed(body, self._scrub)
             if structlog.is_configured():
-                log.info("audit", **{**told, "what": kind})
+                log.info(kind, **told)
             at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
             self._waiting.append((at, {**told, "what": kind}))
             if len(self._waiting) == 1:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from panic.service import body, problems
@@ -22,6 +23,8 @@ from panic.service.quota import Quota
 from panic.service.room.signing import Signing
 from panic.service.standby import Standby
 from panic.service.tls import lacks_certificate
+
+log = structlog.get_logger()
 
 _NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
@@ -144,12 +147,15 @@ class Guard:
             problems.report_failure(error, request)
         asked = (request.method, request.path, problem.code)
         opens_the_page = asked == ("GET", "/v1/session", "unauthenticated")  # ours, before anybody is in
+        presses = asked[:2] == ("POST", RUNS)
+        path = self._standby.scrub(request.path)[:100]
+        what = {"code": problem.code, "method": request.method[:16], "path": path}
+        who = {"token": request.get(_WHO, ""), "from": request[CALLER], "request_id": request[REQUEST_ID]}
         if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
-            path = self._standby.scrub(request.path)[:100]
-            what = {"code": problem.code, "method": request.method[:16], "path": path}
-            who = {"token": request.get(_WHO, ""), "from": request[CALLER], "request_id": request[REQUEST_ID]}
             self._audit.record_some("refused", {**what, **who})
-        if asked[:2] == ("POST", RUNS):
+        elif presses and structlog.is_configured():  # of somebody who may press: the ledger has what was pressed
+            log.info("refused", **what, **who)
+        if presses:
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])
 

@@ -28,7 +28,7 @@ GAUGES: Final = {
     "panic_self_test_findings": "What stands in the way of a press.",
     "panic_requests_per_second": "What the broker lets through, where it limits a credential.",
 }
-_LABELS: Final = {
+LABELS: Final = {
     "panic_self_test_accounts": "state",
     "panic_self_test_findings": "code",
     "panic_requests_per_second": "credential",
@@ -111,7 +111,7 @@ class Metrics:
         now = CollectorRegistry()
         for name, value in gauges.items():
             if isinstance(value, Mapping):
-                labelled = Gauge(name, GAUGES[name], [_LABELS[name]], registry=now)
+                labelled = Gauge(name, GAUGES[name], [LABELS[name]], registry=now)
                 for label, count in value.items():
                     labelled.labels(label).set(count)
             elif value is not None:

@@ -81,7 +81,7 @@ class Server:
         self.standby.gone = self._ledger_gone
         await self.standby.start()
         self._ending.callback(self._pool.close)
-        self._pool.start(partial(import_module, board.__name__), "readers")  # the first look need not wait for it
+        self._pool.start(partial(_import, board.__name__), "readers")  # the first look need not wait for it
         self._ending.push_async_callback(self.standby.close)
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
@@ -188,6 +188,11 @@ class Server:
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:
             self._leg.append(Kind.AUDIT, at, body)
+
+
+def _import(name: str) -> None:
+    """Import a module in another process, which cannot hand it back."""
+    import_module(name)
 
 
 def _told(found: Reloaded) -> Notice:

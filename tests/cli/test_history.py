@@ -1,6 +1,8 @@
 """What was, told again: `panic runs` and `panic show`, and what the record must never hold."""
 
 import asyncio
+import csv
+import io
 import json
 import signal
 from collections.abc import Callable
@@ -93,7 +95,7 @@ async def test_what_is_shown_is_anchored_only_by_a_head_that_was_kept_elsewhere(
 
 
 async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
-    """To the byte, whatever odd things are in it, and with its exit code; as a table as well."""
+    """To the byte, whatever odd things are in it, and with its exit code; as a table and rows of orders, too."""
     accounts = [account(id_, its, orders=1 + id_ % 3) for id_, its in enumerate(ODD, 2)]
     async with simulate(account(1), *accounts, latency_s=0.01) as simulator:
         rows = [*range(1, len(ODD) + 2), "x", "7"]
@@ -109,6 +111,17 @@ async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
         assert table.out.startswith("REFUSED")
         assert done.report["run_id"] in table.out
         assert "Zoë Ω" in shown.out
+        rows_of = typed(*firm.lines("show", "last", "--format", "csv"))
+        orders = [
+            (str(one["id"]), o["id"], o["fill_price"] or "")
+            for one in done.report["accounts"]
+            for o in one["order_list"]
+        ]
+        listed = [
+            (row["account"], row["id"], row["fill_price"]) for row in csv.DictReader(io.StringIO(rows_of.out))
+        ]
+        assert (40, orders) == (rows_of.code, listed)
+        assert any(price for _, _, price in listed)
 
 
 async def test_runs_are_listed_with_the_unfinished_ones_first(tmp_path: Path):

@@ -35,7 +35,8 @@ def heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
                 run = Run(prepared, progress.observe, rng=random.Random(1))
                 progress.follow(run)
                 async with progress:
-                    await run.go()
+                    report = await run.go()
+                terminal.say(f"last sent {report.timings.last_first_delete_s}; {report.accounts[0].next_step}")
 
         virtually(work())
         terminal.errors.drain()
@@ -60,11 +61,12 @@ def test_refused_accounts_are_named_at_once(heard: Heard):
 
 def test_what_never_left_this_machine_is_not_sent(heard: Heard):
     """Nobody is told "sent" of a name that cannot be resolved or a port where nobody listens."""
-    lines = heard((), ["1,", "2,"], base_url="http://127.0.0.1:9", run="deadline_s = 4\n")
+    *lines, end = heard((), ["1,", "2,"], base_url="http://127.0.0.1:9", run="deadline_s = 4\n")
 
     assert lines[0].startswith("NOT SENT  2 accounts so far (")
     assert lines[0].endswith("): 1, 2. Nothing of it left this machine; it is tried again.")
     assert all("sent 0/2 " in line and "NOT SENT 2" in line for line in lines[1:])
+    assert end.startswith("last sent None; Nothing was sent: the broker is out of reach.")
 
 
 def test_a_run_that_comes_clear_says_clear_so_far(heard: Heard):

@@ -212,6 +212,10 @@ GOOD = {
     ],
     "accepted": ["a"],
     "reappeared": ["b"],
+    "whole": False,
+    "nameless": [
+        ["", "NEW", False, "5", "AAPL", "BUY", "mine", "5", "", "LIMIT", "DAY", "OPTION", "1", "2", "3", "4"]
+    ],
 }
 
 
@@ -226,6 +230,7 @@ def test_a_record_of_everything_is_taken_in():
     tracked = case.tally.orders["a"]
     assert ("3", "5") == (tracked.first.filled_quantity, tracked.last.filled_quantity)
     assert ({"a"}, {"b"}) == (case.tally.accepted, case.tally.reappeared)
+    assert (False, ["mine"]) == (case.proof.is_whole, [one.client_order_id for one in case.tally.nameless])
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,34 @@ def test_what_is_open_is_never_told_as_if_it_were_all_where_an_account_was_not_r
     assert "" == str(StillOpen(unread_accounts=3))
 
 
+def test_an_open_order_without_an_id_is_told_with_what_is_known():
+    """As long as the last look showed it."""
+    named = an_order("a", **OPEN)
+    case = a_worked_case(1, an_answer(orders=(named,)))
+    look(case, a_read(named, an_order("", **OPEN), began=1.0))
+    seen = the(a_report(case), 1)
+    look(case, a_read(named, began=2.0))
+
+    assert [("a", True, "algo-1"), ("", True, "algo-1")] == [
+        (o.id, o.open, o.client_order_id) for o in seen.order_list
+    ]
+    assert 2 == seen.orders.open
+    assert ["a"] == [order.id for order in the(a_report(case), 1).order_list]
+
+
+def test_a_read_that_broke_off_does_not_tell_all_that_is_open():
+    """It saw an open order, and not the rest of the account."""
+    whole, cut = (a_worked_case(id_, an_answer()) for id_ in (1, 2))
+    look(whole, a_read(an_order("a", **OPEN), began=1.0))
+    look(cut, a_read(an_order("b", **OPEN), next_token="more", began=1.0), an_answer(403, began=2.0))
+    report = a_report(whole, cut)
+
+    assert [(1, Standing.OPEN, True), (2, Standing.OPEN, False)] == [
+        (one.id, one.standing, one.read_whole) for one in report.accounts
+    ]
+    assert "2 orders not seen ended, about $90,000; 1 account unread" == str(report.totals.still_open)
+
+
 def test_fills_are_added_up_with_their_prices():
     """By symbol and side; what has no known price is no part of average and sum; a contract is for a hundred."""
     named = tuple(an_order(id_, "PENDING_CANCEL", **OPEN) for id_ in "abc")

@@ -13,7 +13,7 @@ from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.inside import typed
 from tests.cli.ledgers import LEDGER, SETTINGS, events, kinds
-from tests.cli.support import KEY, PANIC, account, panic, sent, simulate, started, until
+from tests.cli.support import KEY, account, panic, sent, simulate, started, until
 from tests.ledger.support import rewrite
 from tests.ledger.test_signing import key_in
 from tests.service.support import TOKEN, firm, listening, serving
@@ -31,8 +31,6 @@ def hup(function):
 config.load = hup(config.load)
 standby.Standby.start = hup(standby.Standby.start)
 """
-
-_LOUD = (*PANIC, "--log-level", "info")
 
 
 async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_path: Path):
@@ -103,6 +101,31 @@ async def test_it_does_not_listen_where_it_must_not_or_cannot(tmp_path: Path):
     assert "Traceback" not in taken.err + to_all.err
 
 
+async def test_the_log_has_one_line_of_whatever_matters(tmp_path: Path):
+    """Each press, refusal, hook, verdict and reload: all of one shape, nothing more, and without asking for it."""
+    bearer = {"who": "", "Authorization": "Bearer " + "4711" * 8}
+    (tmp_path / "hook.secret").write_text("4711" * 8)
+    (tmp_path / "hook.secret").chmod(0o600)
+    more = '[hooks.limits]\nscheme = "bearer"\nsecrets = [{ file = "hook.secret" }]\naccounts = [1]\n'
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1], run="watch_s = 0\n", more=more)
+        async with serving(one) as service:
+            await service.press(wait=15)
+            await service.ask("POST", "/v1/runs", {"scope": {"groups": ["nobody"]}, "reason": "x"})
+            await service.ask("POST", "/v1/hooks/limits", {"type": "limit.test", "data": {}}, **bearer)
+            await service.ask("GET", "/v1/status", who="")
+            service.process.signal(signal.SIGHUP)
+            await service.process.says('"reloaded"')
+            service.process.signal(signal.SIGTERM)
+            done = await service.process.finish()
+    lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+
+    events = ["press", "run_finished", "refused", "hook_recorded", "refused", "reloaded"]
+    assert events == [one["event"] for one in lines]
+    assert all({"event", "level", "timestamp"} <= set(one) for one in lines)
+    assert ("unprocessable", "clear") == (lines[2]["code"], lines[1]["verdict"])
+
+
 async def test_no_secret_is_shown(tmp_path: Path):
     """Neither keys nor tokens stand in what the service says, answers, records or has on its command line.
 
@@ -116,7 +139,7 @@ async def test_no_secret_is_shown(tmp_path: Path):
     said = {"type": "limit.test", "data": {"message": f"{KEY} {TOKEN} {secret.read_text()}"}}
     async with simulate(account(1, Fault("status", status=403))) as simulator:
         one = firm(tmp_path, simulator, [1], run="watch_s = 0\ndeadline_s = 2\n", more=more)
-        async with serving(one, program=_LOUD) as service:
+        async with serving(one) as service:
             answers = [
                 await service.press(reason=f"leak {KEY} {TOKEN}", by=f"{KEY} {TOKEN}", wait=15),
                 await service.ask("GET", "/v1/status"),

@@ -110,16 +110,6 @@ async def test_a_list(fault: Fault, path: str, expected: tuple[int, int | None, 
         assert 3 == len(simulator.truth(ACCOUNT).open)
 
 
-async def test_pages_follow_each_other_or_never_end():
-    """By the tokens."""
-    for fault, last, more in ((Fault("paged", count=2), 1, False), (Fault("page_loop"), 3, True)):
-        async with simulate(fault, orders=3) as simulator:
-            token = (await ask(simulator, "GET")).json["metadata"]["next_page_token"]
-            again = (await ask(simulator, "GET", f"{ORDERS}?page_token={token}")).json
-
-        assert (last, more) == (len(again["data"]), again["metadata"]["next_page_token"] is not None)
-
-
 @pytest.mark.parametrize("status", ["QUEUED", "NEW,PENDING_TRIGGER"])
 async def test_refuses_status(status: str):
     """A server of the first release does not know the words of a later one; a DELETE names none."""
