@@ -21,6 +21,7 @@ from panic.report.document import (
     Totals,
     Trigger,
 )
+from panic.report.order_list import OrderReport
 from panic.run.engagement import HoldView
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
@@ -150,7 +151,7 @@ class Room:
 class BoardAccount:
     """An account that is not clear, as the report tells it; its latest requests, newest first.
 
-    Its id is text: a browser's numbers end before an int64 does.
+    Its id is text: a browser's numbers end before an int64 does. `open_orders` are the largest not seen ended.
     """
 
     id: str | None
@@ -165,6 +166,7 @@ class BoardAccount:
     next_step: str
     notes: tuple[str, ...]
     orders: Orders
+    open_orders: tuple[OrderReport, ...]
     attempts: int
     request_ids: tuple[AttemptReport, ...]
 

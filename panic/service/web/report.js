@@ -2,7 +2,7 @@
 
 import { timeline } from "./charts.js";
 import { copies, h } from "./dom.js";
-import { number, seconds } from "./words.js";
+import { number, quantity, seconds } from "./words.js";
 
 const SIDES = [["BUY", "bought"], ["SELL", "sold"], ["SELL_SHORT", "sold short"]];
 const SYMBOLS_MOST = 20;
@@ -46,13 +46,6 @@ function fills({ totals: { fills: found, accounts, verdicts } }) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Symbol"), sides.map(([, word]) => h("th", { class: "n", scope: "col" }, word)))),
     h("tbody", {}, rows.map(([symbol, of]) => h("tr", {}, h("th", { scope: "row" }, symbol || "?"), sides.map(([name]) => h("td", { class: "n" }, quantity(of[name])))))))),
   symbols.size > rows.length ? h("p", { class: "note" }, `and ${number(symbols.size - rows.length)} more symbols: see the report`) : null);
-}
-
-/** A quantity is a decimal in words; it is grouped and never rounded. */
-function quantity(words) {
-  if (words === undefined) return "–";
-  const [whole, rest] = String(words).split(".");
-  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
 }
 
 function coverage({ verify, coverage: on, totals }) {

@@ -74,14 +74,13 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_what_somebody_should_see_is_brighter_than_all_that_is_normal():
-    """Without any colour, the light of a cell tells: the loud are brighter by night, and darker by day."""
+def test_what_somebody_should_see_stands_out_from_all_that_is_normal():
+    """Without any colour, on dark ground and on light: the light of a cell alone tells the one from the other."""
     style = (ROOT / "panic/service/web/room.css").read_text()
-    colours = re.findall(r"--s-(\w): (#\w{6});", style)
-    half = len(colours) // 2
-    night, day = (
-        {code: _luminance(one) + 0.05 for code, one in some} for some in (colours[:half], colours[half:])
-    )
+    found = re.findall(r"--s-(\w): (#\w{6});", style)
+    assert 20 == len(found)
+    for theme in (found[:10], found[10:]):
+        light = {code: _luminance(colour) + 0.05 for code, colour in theme}
+        loud, normal = [light[code] for code in "rkou"], [light[code] for code in "wstapc"]
 
-    assert min(night[code] for code in "rkou") > 2.5 * max(night[code] for code in "wstapc")
-    assert min(day[code] for code in "wstapc") > 2.5 * max(day[code] for code in "rkou")
+        assert max(min(loud) / max(normal), min(normal) / max(loud)) > 2.5
