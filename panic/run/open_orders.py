@@ -22,8 +22,9 @@ from panic.run.press import Prepared, Press
 AT_ONCE = 16
 """Accounts in progress at once: a press that begins meanwhile finds little before it."""
 
-_SHARE = 0.5
-"""How much it takes of a pace that the broker is known to keep: a press finds turns left."""
+_SHARE = 0.3
+"""How much it takes of a pace that the broker is known to keep: a press finds turns left. Of half or more its lane
+would learn that it may go faster, which nobody knows."""
 
 _LOOKS = 3
 """Orders come and go while a large account is counted; then it is looked at again."""
@@ -111,6 +112,12 @@ class _Round:
             return Seen(account, (), _TOO_LATE)
         doubt = look.broke_off if look.finished else _TOO_LATE
         return Seen(account, tuple(look.found.open.values()), doubt)
+
+
+def takes_s(prepared: Prepared) -> float:
+    """Give about how long it takes at the pace that the broker is known to keep, seconds; 0 where none is."""
+    accounts = prepared.plan.accounts
+    return _pace(accounts, lanes_of(prepared.settings)).needs_s(len(accounts))
 
 
 def _pace(accounts: tuple[Account, ...], lanes: Lanes) -> Pace:

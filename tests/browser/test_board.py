@@ -8,15 +8,17 @@ from typing import Any
 
 from playwright.async_api import Browser, Route, expect
 
+from panic.broker.outcomes import Standing
 from panic.report.document import AccountReport
-from panic.service.room.board import live_board, write
+from panic.service.room.board import final_board, live_board, write
 from panic.service.room.letters import Letter
 from panic.simulator import Fault
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
 from tests.cli.support import account
-from tests.kit.builders import circumstances
+from tests.kit.builders import an_answer, circumstances, wall
+from tests.report.test_report import a_report, a_worked_case
 from tests.service.house import house
 
 pytestmark = chromium.needed
@@ -106,13 +108,19 @@ async def test_the_band_says_the_worst_at_once_and_never_clear_before_the_end(it
     await take(page, board("cccc", elapsed_s=5.0))
     await page.verdict("CLEAR SO FAR")
     classes.append(await band.get_attribute("class"))
+    cases = [a_worked_case(n, an_answer(), standing=Standing.CLEAR) for n in range(1, 5)]
+    last = json.loads(final_board(a_report(*cases), cases, wall))
+    await take(page, {**last, "order": "as shown", "elapsed_s": 6.0})
+    await page.verdict("CLEAR")
+    await take(page, board("ccca", elapsed_s=6.0))
+    await page.verdict("CLEAR")
 
     assert ["verdict v-refused", "verdict"] == classes
 
 
 async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_path: Path, browser: Browser):
     """By the keyboard alone; the band is true before anybody knows who the accounts are."""
-    accounts = [account(n, *([Fault("status", on="ANY", status=403)] if n == 7 else [])) for n in range(1, 11)]
+    accounts = [account(n, *([Fault("status", status=403)] if n == 7 else [])) for n in range(1, 11)]
     held = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -136,6 +144,7 @@ async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_pat
         await page.page.keyboard.press("Enter")
         card = page("#opened .account")
         await expect(card).to_contain_text("Use a key that may, and press again")
+        orders = (await card.locator(".open-orders").inner_text()).split("\n")
         call, blocks = card.locator("a.call"), card.locator(".spelled").first.locator("code span")
         number, spelled = await call.get_attribute("href"), await blocks.all_text_contents()
         await card.get_by_role("button", name="Copy call sheet").click()
@@ -147,11 +156,12 @@ async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_pat
         await expect(page("#found h2")).to_have_text("Found: 9 accounts")
 
     assert "tel:+15550100" == number
+    assert f"Orders: 1 open\n  {' '.join(orders)}\n" in sheet
     assert max(map(len, spelled)) <= 5
     assert "".join(spelled) in sheet
     for words in (
         "Broker: the desk, +1 555 0100",
         "Account: 7",
-        "Verdict: REFUSED (cancel forbidden, read unread)",
+        "Verdict: REFUSED (cancel forbidden, read open)",
     ):
         assert words in sheet

@@ -20,6 +20,7 @@ from panic.report import fold
 from panic.report.account import Circumstances
 from panic.report.document import AccountReport, Orders, Report, Totals
 from panic.report.headline import headline, scope_words
+from panic.report.order_list import NAMING, largest_open
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter
 from panic.service.room.views import Board, BoardAccount, Course, Identity, Points
 
@@ -29,7 +30,7 @@ WORST_MOST: Final = 25
 POINTS_MOST: Final = 120
 """How many points a curve has."""
 
-_IDS_MOST = 5
+_IDS_MOST, _ORDERS_MOST = 5, 3
 _OK, _NO_MORE_OK, _NOT_FOUND = 200, 300, 404
 
 _BOARD: TypeAdapter[Board] = TypeAdapter(Board)
@@ -154,6 +155,8 @@ def _account(account: AccountReport, letter: Letter) -> BoardAccount:
     mine: dict[str, Any] = {
         "id": identity(account)[0],
         "code": letter,
+        "next_step": account.next_step.partition(NAMING)[0],
+        "open_orders": tuple(largest_open(account.order_list)[:_ORDERS_MOST]),
         "attempts": len(account.attempts),
         "request_ids": tuple(reversed(named[-_IDS_MOST:])),
     }

@@ -21,6 +21,7 @@ from panic.report.document import (
     Totals,
     Trigger,
 )
+from panic.report.order_list import OrderReport
 from panic.run.engagement import HoldView
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
@@ -122,6 +123,7 @@ class Room:
         why: Why a press would not work, in one word; empty if it would.
         accounts: How many a press for all would reach; null where no roster could ever be read.
         last_problem: Why `last` may not be the last one; empty if it is.
+        watching: How many pages follow the stream.
     """
 
     schema: Literal["panic-room/1"]
@@ -142,13 +144,14 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
+    watching: int
 
 
 @dataclass(frozen=True, slots=True)
 class BoardAccount:
     """An account that is not clear, as the report tells it; its latest requests, newest first.
 
-    Its id is text: a browser's numbers end before an int64 does.
+    Its id is text: a browser's numbers end before an int64 does. `open_orders` are the largest not seen ended.
     """
 
     id: str | None
@@ -163,6 +166,7 @@ class BoardAccount:
     next_step: str
     notes: tuple[str, ...]
     orders: Orders
+    open_orders: tuple[OrderReport, ...]
     attempts: int
     request_ids: tuple[AttemptReport, ...]
 

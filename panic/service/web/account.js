@@ -2,17 +2,18 @@
 
 import { copies, h, put, say } from "./dom.js";
 import { mark } from "./shapes.js";
-import { CODE_OF, STATES, blocks, capital, count, number, phone, utc } from "./words.js";
+import { CODE_OF, STATES, blocks, capital, count, number, phone, quantity, utc } from "./words.js";
 
-const IDS_MOST = 10;
+const LISTED_MOST = 10;
 
 /** How the orders of an account stand, in a line; "" where none is known. */
 const ORDERS = [["open", "open"], ["accepted", "accepted for cancel"], ["canceled", "seen cancelled"], ["filled", "filled meanwhile"]];
 const ordersOf = ({ orders }) => ORDERS.filter(([key]) => orders[key]).map(([key, words]) => `${number(orders[key])} ${words}`).join(", ");
 const outcomeOf = (one) => `cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`;
 
-/** The orders that are still open, as far as they are told one by one: side and symbol, and how much at which price. */
-const openOf = (one) => (one.open_orders ?? []).map((order) => [`${order.side} ${order.symbol}`, `${order.quantity ?? "?"} @ ${order.price ?? order.type}`]);
+/** The orders that nobody has seen ended, as a list has the largest of them and a report all: what, and how much at which price. */
+const openOf = (one) => (one.open_orders ?? one.order_list.filter((order) => order.open).sort((a, b) => (b.notional ?? Infinity) - (a.notional ?? Infinity)))
+  .map((order) => [[order.side, order.symbol].filter(Boolean).join(" ") || order.id, `${order.leaves === null ? "?" : quantity(order.leaves)} @ ${order.price ?? order.type}`]);
 
 /** The board's list counts requests and has the latest; a report has all of them, the oldest first. */
 const requestsOf = (one) => one.request_ids ?? [...one.attempts].reverse();
@@ -27,7 +28,7 @@ export function callSheet(one, { run_id: run, contact, base_url: host, scope }) 
     `Account: ${one.id ?? "no readable id"} ${[one.name, one.group, one.owner].filter(Boolean).join(", ")}`.trim(),
     `Verdict: ${one.verdict.toUpperCase()} (${outcomeOf(one)}), as of ${utc(new Date().toISOString())}`,
     `Orders: ${ordersOf(one) || "none known"}`,
-    ...openOf(one).map(([what, much]) => `  ${what} ${much}`),
+    ...openOf(one).slice(0, LISTED_MOST).map(([what, much]) => `  ${what} ${much}`),
     ...one.notes.map((note) => `Note: ${note}`),
     one.next_step ? `Next: ${one.next_step}` : "",
     "Request ids, newest first:", ...(ids.length ? ids : ["  none"]),
@@ -57,7 +58,7 @@ export class Card {
     this.element = h("li", { class: `account v-${one.verdict}` },
       h("div", { class: isFull ? "account-top is-full" : "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
       this.next, told ? h("p", { class: "orders" }, told) : null,
-      openOf(one).length ? h("dl", { class: "open-orders" }, openOf(one).map(([what, much]) => [h("dt", {}, what), h("dd", {}, much)])) : null, this.details,
+      h("dl", { class: "open-orders" }, openOf(one).slice(0, LISTED_MOST).map(([what, much]) => [h("dt", {}, what), h("dd", {}, much)])), this.details,
       (isFinal && one.verdict !== "clear") || isFull ? h("p", { class: "calls" }, caller(board.contact), copies(callSheet(one, board), "Copy call sheet")) : null);
     this.become(isLive && one.code ? one.code : CODE_OF[one.verdict]);
   }
@@ -76,7 +77,7 @@ export class Card {
 }
 
 function requests(all) {
-  const ids = all.slice(0, IDS_MOST), earlier = all.length - ids.length;
+  const ids = all.slice(0, LISTED_MOST), earlier = all.length - ids.length;
   return h("ul", { class: "ids", "aria-label": "Request ids, newest first" }, ids.map((request) => h("li", {},
     h("span", {}, `${request.method} ${request.error ?? request.status ?? "no answer"}, ${utc(request.at)}`),
     request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))),

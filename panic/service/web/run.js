@@ -51,10 +51,10 @@ export class RunView {
     this.tick();
   }
 
-  /** Take a board; one that was overtaken on its way is old. */
+  /** Take a board; one that was overtaken on its way is old. What is over is under way again only where it was resumed. */
   take(board) {
     const was = this.board;
-    if (was?.live && board.live && board.elapsed_s < was.elapsed_s) return;
+    if (was && board.live && board.resumed.length <= was.resumed.length && (!was.live || board.elapsed_s < was.elapsed_s)) return;
     this.board = board;
     this.follow(was, board);
     this.heardAt = performance.now();

@@ -67,6 +67,13 @@ export function utc(iso, now = new Date()) {
   return at.slice(0, 10) === now.toISOString().slice(0, 10) ? time : `${at.slice(0, 10)} ${time}`;
 }
 
+/** A quantity is a decimal in words; it is grouped and never rounded. */
+export function quantity(words) {
+  if (words === undefined) return "–";
+  const [whole, rest] = String(words).split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
+}
+
 /** Seconds on a clock: 0:35, 12:05. */
 export const clock = (value) => `${Math.floor(Math.max(0, value) / 60)}:${String(Math.floor(Math.max(0, value) % 60)).padStart(2, "0")}`;
 

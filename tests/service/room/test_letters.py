@@ -74,10 +74,13 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_what_somebody_should_see_is_brighter_than_all_that_is_normal():
-    """Without any colour: on the board the light of a cell alone tells the one from the other."""
+def test_what_somebody_should_see_stands_out_from_all_that_is_normal():
+    """Without any colour, on dark ground and on light: the light of a cell alone tells the one from the other."""
     style = (ROOT / "panic/service/web/room.css").read_text()
-    light = {code: _luminance(colour) for code, colour in re.findall(r"--s-(\w): (#\w{6});", style)}
-    loud, normal = [light[code] for code in "rkou"], [light[code] for code in "wstapc"]
+    found = re.findall(r"--s-(\w): (#\w{6});", style)
+    assert 20 == len(found)
+    for theme in (found[:10], found[10:]):
+        light = {code: _luminance(colour) + 0.05 for code, colour in theme}
+        loud, normal = [light[code] for code in "rkou"], [light[code] for code in "wstapc"]
 
-    assert min(loud) + 0.05 > 2.5 * (max(normal) + 0.05)
+        assert max(min(loud) / max(normal), min(normal) / max(loud)) > 2.5
