@@ -330,12 +330,9 @@ export class PressPanel {
   /** Say that a press in doubt did not arrive, and offer to press it again: it goes with the same key. */
   miss({ command: typed }, { isRestarted }) {
     this.missed = true;
-    const title = `Your press had not arrived at ${utc(new Date().toISOString())}`;
-    shout(title);
-    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title),
-      h("p", {}, isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it."),
-      h("p", {}, "Choose the same and hold the button to press again: with the same key, so that both are one."),
-      h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed))));
+    const why = isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it.";
+    this.tell(`Your press had not arrived at ${utc(new Date().toISOString())}`,
+      `${why} Choose the same and hold the button to press again: with the same key, so that both are one.`, typed);
     this.update();
   }
 
@@ -343,14 +340,19 @@ export class PressPanel {
     const isRefused = !isOut || (error instanceof Refusal && error.isCertain && !error.isSecond);
     if (isRefused && isOut) settle();
     const isIdle = isRefused && (error.code === "idle" || error.status === 401);
-    const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
     this.ids.judge(error.errors);
     const isMarked = this.ids.wrong.size > 0; // what is wrong is told where it stands
-    const words = isMarked ? "Not every account can be pressed" : error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
-    shout(`${title}: ${words}`);
-    put(this.answer, h("div", { class: "panel bad" },
-      h("h2", {}, title), h("p", {}, isMarked ? `${words}: correct what is marked, or leave it out.` : `${words}. ${error.remedy ?? ""}`), isMarked ? null : mistakes(error),
-      isIdle ? null : h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(commandLine(body)))));
+    const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
+    this.tell(isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived",
+      isMarked ? "Not every account can be pressed: correct what is marked, or leave it out." : `${words}. ${error.remedy ?? ""}`,
+      isIdle ? "" : commandLine(body), isMarked ? null : mistakes(error));
     if (isIdle) this.token.focus();
+  }
+
+  /** Say what became of a press, above the button, with what to type instead. */
+  tell(title, words, typed, more = null) {
+    shout(`${title}: ${words}`);
+    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title), h("p", {}, words), more,
+      typed ? h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed)) : null));
   }
 }
