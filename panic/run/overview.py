@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from panic.accounts.plan import Unsent
 from panic.broker.outcomes import NEVER_LEFT, REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.engine.case import Case
 from panic.kit.words import clip
 from panic.report.account import next_step, unsent_of
 from panic.run.run import Run
 
-_NAMED_MOST = 3
+_CAUSES_MOST = _NAMED_MOST = 3
 _AGAIN_S = 5.0
 
 
@@ -56,7 +57,7 @@ class Progress:
         sent: Those whose first cancel left this machine, or may have.
         clear: Those that a read showed clear.
         refused: Those in which the broker refused to cancel.
-        unreachable: Those whose cancels could not leave this machine so far, for want of a network, key or good row.
+        unreachable: Those whose cancels could not leave this machine so far, for want of network, key or good row.
         left: Those with which panic is not done.
     """
 
@@ -140,9 +141,9 @@ class Overview:
     def news(self) -> Iterable[str]:
         """Give, once and again where there are more of them, the accounts that a person must see to now."""
         elapsed_s = self._run.elapsed_s
-        if self._unsent and not self._unsent_told:
+        if not self._unsent_told:
             self._unsent_told = True
-            yield self._words_of_unsent()
+            yield from self._words_of_unsent()
         for outcome, cases in self._troubled.items():
             count, again_s = self._told.get(outcome, (0, 0.0))
             if len(cases) > count and elapsed_s >= again_s:
@@ -158,10 +159,17 @@ class Overview:
         why = cases[-1].attempts[-1].error
         return f"NOT SENT  {how_many} ({why}): {whom}. Nothing of it left this machine; it is tried again."
 
-    def _words_of_unsent(self) -> str:
-        told = [unsent_of(one, self._run.prepared.settings.broker.contact) for one in self._unsent[:_NAMED_MOST]]
-        whom = _named([str(one.id or one.name) for one in told], len(self._unsent))
-        return f"NOT SENT  {_accounts(len(self._unsent))} ({self._unsent[0]}): {whom}. {told[0].next_step}"
+    def _words_of_unsent(self) -> Iterable[str]:
+        causes: dict[str, list[Unsent]] = {}
+        for one in self._unsent:
+            causes.setdefault(one.why, []).append(one)
+        contact = self._run.prepared.settings.broker.contact
+        for why, found in list(causes.items())[:_CAUSES_MOST]:
+            told = [unsent_of(one, contact) for one in found[:_NAMED_MOST]]
+            whom = _named([str(one.id or one.name) for one in told], len(found))
+            yield f"NOT SENT  {_accounts(len(found))} ({why.removesuffix('.')}): {whom}. {told[0].next_step}"
+        if rest := sum(map(len, list(causes.values())[_CAUSES_MOST:])):
+            yield f"NOT SENT  {_accounts(rest)} for other reasons. Type panic check."
 
 
 def _accounts(count: int) -> str:
