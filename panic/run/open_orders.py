@@ -29,7 +29,7 @@ would learn that it may go faster, which nobody knows."""
 _LOOKS = 3
 """Orders come and go while a large account is counted; then it is looked at again."""
 
-_TOO_LATE = "the broker did not answer in time"
+TOO_LATE = "the broker did not answer in time"
 
 
 def a_look(scope: Scope) -> Press:
@@ -109,8 +109,8 @@ class _Round:
     def _seen(self, account: Account) -> Seen:
         look = self._looks.get(account.id)
         if look is None:
-            return Seen(account, (), _TOO_LATE)
-        doubt = look.broke_off if look.finished else _TOO_LATE
+            return Seen(account, (), TOO_LATE)
+        doubt = look.broke_off if look.finished else TOO_LATE
         return Seen(account, tuple(look.found.open.values()), doubt)
 
 
