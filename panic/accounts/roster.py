@@ -90,6 +90,8 @@ class _Table:
 
     def read(self, data: bytes) -> None:
         """Read header and rows."""
+        if data.startswith(b"PK\x03\x04"):
+            raise self._unusable("the roster is a workbook", "Save it as CSV UTF-8, and name that file.")
         text, wrong, at = cells.decode(data)
         if wrong:
             self._complain(at, wrong, "Save the file as CSV UTF-8.")

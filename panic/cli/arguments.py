@@ -3,12 +3,15 @@
 import argparse
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, NoReturn
 
 from panic.kit.errors import UsageError
-from panic.kit.words import did_you_mean
+from panic.kit.words import closest, did_you_mean
+
+_DASHES = "-\u2013\u2014"
+"""What a text program makes of two hyphens, too."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,18 +44,41 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse what is unknown here, where the options that were meant are known."""
+        if self.commands and (unknown := self._unknown(args)):  # its value would be taken for a command
+            self.error(self._stray(unknown))
         options, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(self._stray(rest[0]))
         return options, rest
 
+    def _unknown(self, args: Iterable[str]) -> str:
+        words = iter(args)
+        for word in words:
+            if not word.startswith("-"):
+                break
+            option = self.options.get(word.partition("=")[0])
+            if option is None:
+                return word
+            if option.nargs != 0 and "=" not in word:
+                next(words, "")
+        return ""
+
     def _stray(self, word: str) -> str:
-        if word.startswith("-"):
-            name = word.partition("=")[0]
-            return f"there is no option {name}. {did_you_mean(name, self.options, 'Leave it out.')}"
-        scope = "Say --all, --group NAME or --account ID." if "--account" in self.options else ""
-        meant = did_you_mean(f"--{word}", self.options, scope or "Leave it out, or put a text in quotes.")
-        return f"{shlex.quote(word)} belongs to no option. {meant}"
+        name = word.partition("=")[0]
+        command = next((one for one, its in self.commands.items() if name in its.options), "")
+        meant = closest(name.lstrip(_DASHES), [one.lstrip("-") for one in self.options if one.startswith("--")])
+        if not word.startswith("-"):
+            otherwise = "Leave it out, or put a text in quotes."
+            if "--account" in self.options:
+                otherwise = "Say --all, --group NAME or --account ID."
+            return (
+                f"{shlex.quote(word)} belongs to no option. {f'Did you mean --{meant}?' if meant else otherwise}"
+            )
+        if command:
+            meant = f"Did you mean {self.prog} {command} {name}?"
+        elif meant:
+            meant = f"Did you mean --{meant}?"
+        return f"there is no option {name}. {meant or 'Leave it out.'}"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -69,8 +95,8 @@ class Joined(argparse.Action):
         setattr(namespace, self.dest, " ".join(values))
 
 
-class Accounts(argparse.Action):
-    """The ids of accounts, from each time that they are named."""
+class Several(argparse.Action):
+    """Lists of values, one after the other, from each time that they are named."""
 
     def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, __: Any = None) -> None:
         """Add these."""
@@ -97,6 +123,19 @@ def account_ids(words: str) -> list[int]:
         what = f"{words!r} may be one id or several: give a positive whole number, without commas, for each"
         raise argparse.ArgumentTypeError(what)
     return [_account_id(one.strip()) for one in words.split(",")]
+
+
+def symbols(words: str) -> list[str]:
+    """Read one instrument, or several between commas."""
+    return [one.strip() for one in words.split(",")]
+
+
+def number(words: str) -> float:
+    """Read seconds, of which the command says how many there may be."""
+    try:
+        return float(words)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{words!r} is no number: give seconds, such as 90") from None
 
 
 def capitals(words: str) -> str:

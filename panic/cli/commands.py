@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
-from panic.cli.arguments import Accounts, Joined, Parser, account_ids, capitals, port, positive, seconds
+from panic.cli.arguments import (
+    Joined,
+    Parser,
+    Several,
+    account_ids,
+    capitals,
+    number,
+    port,
+    positive,
+    seconds,
+    symbols,
+)
 from panic.cli.examples import EXAMPLES
 
 _OF_A_RUN = """
@@ -115,9 +126,9 @@ def _press(parser: Parser) -> None:
     add("--by", default="", metavar="NAME", help="on whose behalf; user, id and host are always recorded")
     _filters(parser)
     how = parser.add_argument_group("how").add_argument
-    how("--deadline", type=float, metavar="S", help="end the run after S seconds (default: from settings)")
+    how("--deadline", type=number, metavar="S", help="end the run after S seconds (default: from settings)")
     how("--concurrency", type=int, metavar="N", help="most requests in flight (default: from settings)")
-    how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
+    how("--watch", type=number, metavar="S", help="read on for S seconds after the first clear (settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
     how(
@@ -132,7 +143,7 @@ def _scope(group: Any) -> None:
     every, several = group.add_argument, {"nargs": "+", "default": []}
     every("--all", action="store_true", help="every account of the roster")
     every("--group", **several, action="extend", metavar="G", help="every account of a group; repeatable")
-    ids = {**several, "action": Accounts, "type": account_ids}
+    ids = {**several, "action": Several, "type": account_ids}
     every("--account", **ids, metavar="ID", help="one account, or several: 1,2; repeatable")
 
 
@@ -142,7 +153,8 @@ def _filters(parser: Parser) -> None:
     only("--type", type=capitals, default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
     kinds = "COMMON_STOCK, INDEX, OPTION or CASH"
     only("--instrument-type", type=capitals, default="", metavar="TYPE", help=kinds)
-    only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
+    several: dict[str, Any] = {"action": Several, "type": symbols, "nargs": "+", "default": []}
+    only("--instrument", **several, metavar="ID", help="a symbol or UUID, or several: A,B; repeatable")
 
 
 def _orders(parser: Parser) -> None:

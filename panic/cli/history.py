@@ -1,6 +1,7 @@
 """`panic runs` and `panic show`: what the ledger says."""
 
 import argparse
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from panic.cli.evidence import heads_of
 from panic.cli.tables.drawing import STYLES, Text, indented, line
 from panic.config import LedgerFiles
 from panic.kit import terminal
+from panic.kit.errors import UsageError
 from panic.ledger import history, signing
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.verify import Finding, verify
@@ -52,6 +54,8 @@ def _is_open(one: Summary, now: datetime) -> bool:
 def _ledger(options: argparse.Namespace) -> LedgerFiles:
     """Return the ledger that the options name, else the one in the settings."""
     settings = output.load(options)
+    if options.ledger is not None and not os.path.lexists(options.ledger):
+        raise UsageError(f"--ledger {options.ledger} is not there: name the right file")
     named = {} if options.ledger is None else {"file": options.ledger}
     return settings.ledger.model_copy(update=named)
 

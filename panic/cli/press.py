@@ -121,7 +121,7 @@ def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
 
 def _open_now(prepared: Prepared, lanes: Lanes) -> str:
     """Say what is open, as far as the broker tells it in a few seconds."""
-    from panic.run.open_orders import open_orders  # noqa: PLC0415  (a press does not need it)
+    from panic.run.open_orders import TOO_LATE, open_orders  # noqa: PLC0415  (a press does not need it)
 
     if not prepared.press.verify:
         return "not asked: --no-verify"
@@ -129,7 +129,10 @@ def _open_now(prepared: Prepared, lanes: Lanes) -> str:
         found = loop.run(open_orders(prepared, lanes=lanes, within_s=_LOOK_S))
     except Exception as error:  # noqa: BLE001  (the plan is worth showing all the same)
         return f"not asked: {type(error).__name__}"
-    return f"not asked: {found.not_known[-1].why}" if found.is_blind else found.headline
+    if found.is_blind:
+        return f"not asked: {found.not_known[-1].why}"
+    is_cut = any(one.why == TOO_LATE for one in found.not_known)
+    return f"{found.headline} (asked for {_LOOK_S:g} s; panic orders reads them all)" if is_cut else found.headline
 
 
 def plan_table(

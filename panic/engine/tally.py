@@ -8,6 +8,8 @@ from panic.broker.findings import Findings
 from panic.kit.words import clip
 from panic.orders import Filters, Order
 
+_NOTHING = Decimal()  # one for all: most orders of a run do not fill
+
 
 @dataclass(slots=True)
 class Tracked:
@@ -20,12 +22,14 @@ class Tracked:
     @property
     def filled(self) -> Decimal:
         """Quantity filled since this run first saw the order."""
-        return Decimal() if self.last is self.first else max(Decimal(), self.last.filled - self.first.filled)
+        if self.last.filled_quantity == self.first.filled_quantity:
+            return _NOTHING
+        return max(_NOTHING, self.last.filled - self.first.filled)
 
     @property
     def fill_price(self) -> Decimal | None:
         """Average price of that, dollars a share; None where the sights do not tell it."""
-        return None if self.last is self.first else self.last.price_since(self.first)
+        return self.last.price_since(self.first) if self.filled else None
 
 
 @dataclass(slots=True)

@@ -38,12 +38,18 @@ def shown(value: object, limit: int = 40) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
-    """A sentence that suggests a known name for a misspelt one."""
+def closest(name: str, known: Collection[str]) -> str:
+    """Give the known name that a misspelt one looks like, whatever its case; "" for none."""
     name, folded = name[:_LONGEST_NAME], {one.casefold(): one for one in known}
     close = difflib.get_close_matches(name, known, 1)
     close = close or [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, 1)]
-    return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
+    return close[0] if close else ""
+
+
+def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """A sentence that suggests a known name for a misspelt one."""
+    close = closest(name, known)
+    return f"Did you mean {close}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 
 def money(dollars: Decimal) -> str:

@@ -15,7 +15,7 @@ from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.kit.collector import Pause
 from panic.kit.errors import UsageError
-from panic.kit.words import clip
+from panic.kit.words import clip, closest
 from panic.ledger import reader
 from panic.ledger.events import Event, Head, decode
 from panic.ledger.reader import Row, Volume, faults
@@ -240,7 +240,8 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
     if meant:
         raise UsageError(f"run {name}: {len(meant)} are called so: {', '.join(meant[:5])}; say more of it")
     latest = f"the latest are {', '.join(known[:5])}" if known else "there is none yet"
-    raise UsageError(f"run {name} is not in {ledger.file}: {latest}; panic runs lists them")
+    hint = f" Did you mean {LAST}?" if closest(name, [LAST]) else ""
+    raise UsageError(f"run {name} is not in {ledger.file}: {latest}; panic runs lists them.{hint}")
 
 
 def recall(ledger: LedgerFiles, run: str) -> Past:

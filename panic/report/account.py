@@ -106,7 +106,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         verdict=verdict,
         next_step=next_step(case, verdict, facts.contact) + _naming(verdict, orders),
         notes=tuple(notes),
-        orders=_orders(case),
+        orders=_orders(case, orders),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
         order_list=orders,
         read_whole=case.proof.is_whole and case.standing is not Standing.UNREAD,
@@ -124,15 +124,14 @@ def _attempt(attempt: Attempt, wall: Callable[[float], datetime]) -> AttemptRepo
     )
 
 
-def _orders(case: Case) -> Orders:
-    tracked = case.tally.orders.values()
-    if not tracked:
+def _orders(case: Case, orders: Sequence[OrderReport]) -> Orders:
+    if not orders:
         return _NO_ORDERS
     still_open = case.standing in {Standing.OPEN, Standing.PENDING}
     return Orders(
         accepted=len(case.tally.accepted),
-        canceled=sum(one.last.status == "CANCELED" for one in tracked),
-        filled=sum(one.filled > 0 for one in tracked),
+        canceled=sum(one.status == "CANCELED" for one in orders),
+        filled=sum(bool(one.filled) for one in orders),
         open=case.proof.open if still_open else 0,
     )
 

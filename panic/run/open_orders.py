@@ -22,13 +22,14 @@ from panic.run.press import Prepared, Press
 AT_ONCE = 16
 """Accounts in progress at once: a press that begins meanwhile finds little before it."""
 
-_SHARE = 0.5
-"""How much it takes of a pace that the broker is known to keep: a press finds turns left."""
+_SHARE = 0.3
+"""How much it takes of a pace that the broker is known to keep: a press finds turns left. Of half or more its lane
+would learn that it may go faster, which nobody knows."""
 
 _LOOKS = 3
 """Orders come and go while a large account is counted; then it is looked at again."""
 
-_TOO_LATE = "the broker did not answer in time"
+TOO_LATE = "the broker did not answer in time"
 
 
 def a_look(scope: Scope) -> Press:
@@ -108,9 +109,15 @@ class _Round:
     def _seen(self, account: Account) -> Seen:
         look = self._looks.get(account.id)
         if look is None:
-            return Seen(account, (), _TOO_LATE)
-        doubt = look.broke_off if look.finished else _TOO_LATE
+            return Seen(account, (), TOO_LATE)
+        doubt = look.broke_off if look.finished else TOO_LATE
         return Seen(account, tuple(look.found.open.values()), doubt)
+
+
+def takes_s(prepared: Prepared) -> float:
+    """Give about how long it takes at the pace that the broker is known to keep, seconds; 0 where none is."""
+    accounts = prepared.plan.accounts
+    return _pace(accounts, lanes_of(prepared.settings)).needs_s(len(accounts))
 
 
 def _pace(accounts: tuple[Account, ...], lanes: Lanes) -> Pace:

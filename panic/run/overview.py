@@ -43,6 +43,8 @@ class Mark(NamedTuple):
     def __str__(self) -> str:
         if self.standing is not Standing.UNREAD:
             return str(self.standing)
+        if self.is_sending and not self.was_sent:
+            return "under way"
         return f"{self.outcome} (again)" if self.outcome in TRY_AGAIN else str(self.outcome)
 
 

@@ -29,8 +29,8 @@ at = "5 minutes after close"
 all = true
 cancels_gtc_and_close_orders = true
 """
-_WIDE: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}}
-_PHONE: Final[dict[str, Any]] = {**chromium.phone(), "device_scale_factor": 1}
+_WIDE: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"}
+_PHONE: Final[dict[str, Any]] = {**chromium.phone(), "device_scale_factor": 1, "color_scheme": "dark"}
 _MS: Final = 60_000
 
 

@@ -58,6 +58,7 @@ async def test_two_tabs_share_a_session(it: House, page: Screen):
     second = await another(page.page.context, page.url)
     await second.open("#/runs")
     await expect(second("#connection")).to_have_text("Connected")
+    await expect(second("#watching")).to_have_text("2 watching")
     await second.page.evaluate(
         """fetch("/v1/session", { method: "POST", headers: { "Content-Type": "application/json" },
             body: JSON.stringify({ token: "joe-secret-token" }) }).then((answer) => answer.status)"""

@@ -50,6 +50,7 @@ def test_help_is_given_however_it_is_asked_for(words: list[str], capsys: pytest.
         ("--account 1 2", "account", [1, 2]),
         ("--account '1, 1234'", "account", [1, 1234]),
         ("--group arbitrage 'US large cap' --group options", "group", ["arbitrage", "US large cap", "options"]),
+        ("--instrument AAPL,MSFT SPY", "instrument", ["AAPL", "MSFT", "SPY"]),
         ("--side buy", "side", "BUY"),
         ("--type stop-limit", "type", "STOP_LIMIT"),
         ("--instrument-type Common_Stock", "instrument_type", "COMMON_STOCK"),

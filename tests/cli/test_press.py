@@ -161,6 +161,18 @@ def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
     assert "would cancel in 1 accounts" in table
 
 
+def test_a_dry_run_that_had_no_time_for_all_says_what_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What it saw is the least there is."""
+    monkeypatch.setattr(press, "_LOOK_S", 0.5)
+    with beside(simulate(account(1), account(2, Fault("hang", on="GET")))) as simulator:
+        plan, _ = both(Firm(tmp_path, simulator.base_url, [1, 2]), *PRESS, "--dry-run")
+
+    assert plan["open_orders"].startswith(
+        "1 of 2 accounts could not be read whole; at least 1 open order, about $"
+    )
+    assert plan["open_orders"].endswith("(asked for 0.5 s; panic orders reads them all)")
+
+
 async def test_a_press_takes_the_descriptors_that_it_may_have(tmp_path: Path):
     """A shell's limit of open files does not narrow it: as much is in flight as the settings say."""
     few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (100, r.getrlimit(r.RLIMIT_NOFILE)[1]))"

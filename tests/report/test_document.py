@@ -72,6 +72,10 @@ def test_every_account_ends_in_the_report_exactly_once_and_it_is_by_its_schema(
     assert worst(*verdicts, *([Verdict.UNVERIFIED] if unlisted else [])) is found.verdict
     assert EXIT_CODES[found.verdict] == found.exit_code
     assert dict(Counter(verdicts)) == found.totals.verdicts
+    orders = [(account.verdict, order) for account in found.accounts for order in account.order_list]
+    assert [] == [order for verdict, order in orders if verdict is Verdict.CLEAR and order.open]
+    assert found.totals.still_open.orders == sum(order.open for _, order in orders)
+    assert sum(fill.quantity for fill in found.totals.fills) == sum(order.filled for _, order in orders)
     assert all(bool(account.next_step) == (account.verdict is not Verdict.CLEAR) for account in found.accounts)
 
 

@@ -1,5 +1,6 @@
 """The look at what is open: what it sees, what it makes of answers that fail, and when it ends."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -88,9 +89,12 @@ async def test_it_ends_in_time_whatever_hangs():
     assert [(77, "the broker did not answer in time")] == [(one.account, one.why) for one in found.not_known]
 
 
-async def test_it_takes_half_of_the_pace_that_the_broker_is_known_to_keep():
-    """A press that begins meanwhile finds turns left."""
-    found, simulator = await looked(*map(account, range(1, 41)), lanes=Lanes(known={"default": 10.0}))
+async def test_it_takes_less_than_half_of_the_pace_that_the_broker_is_known_to_keep():
+    """A press that begins meanwhile finds turns left; and nothing is learned of what was never tried."""
+    lanes = Lanes(known={"default": 20.0})
+    await asyncio.sleep(10)
+    found, simulator = await looked(*map(account, range(1, 201)), lanes=lanes)
 
-    assert 40 == len(sent(simulator, "GET"))
-    assert 40 / 10 * 2 == pytest.approx(found.took_s, rel=0.1)
+    assert 200 == len(sent(simulator, "GET"))
+    assert 200 / (20 * 0.3) == pytest.approx(found.took_s, rel=0.1)
+    assert {"default": 20.0} == lanes.rates()

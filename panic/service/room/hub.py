@@ -6,6 +6,7 @@ The words are written once; each page has a mailbox of its own, so that none wai
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -152,4 +153,5 @@ class Hub:
             one.room(messages[one.reach])
 
     def _room(self, reach: Reach | None) -> bytes:
-        return self._standby.without_keys(_ROOM.dump_json(self.overview.view(reach)).decode()).encode()
+        room = replace(self.overview.view(reach), watching=len(self.watching))
+        return self._standby.without_keys(_ROOM.dump_json(room).decode()).encode()

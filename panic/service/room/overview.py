@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from panic._version import VERSION
-from panic.accounts.plan import scope_of
 from panic.accounts.roster import Roster
 from panic.broker.outcomes import Standing
 from panic.config import Schedule
@@ -20,6 +19,7 @@ from panic.service.room.disk_watch import DiskWatch
 from panic.service.room.views import NextRun, Room, RoomGroup, RoomRun, RoomSelfTest
 from panic.service.schedule.calendar import Calendar
 from panic.service.schedule.due import Due, upcoming
+from panic.service.schedule.outlook import what_of
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
@@ -68,6 +68,7 @@ class Overview:
             ),
             last=last,
             last_problem=last_problem,
+            watching=0,
         )
 
 
@@ -85,7 +86,7 @@ def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) 
     if not due:
         return None
     run, one = min(due, key=lambda pair: (pair[0].at, pair[0].key))
-    return NextRun(one.name, run.at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
+    return NextRun(one.name, run.at, what_of(one), run.why, one.drill)
 
 
 def _self_test(self_test: SelfTester) -> RoomSelfTest:

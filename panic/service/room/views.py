@@ -123,6 +123,7 @@ class Room:
         why: Why a press would not work, in one word; empty if it would.
         accounts: How many a press for all would reach; null where no roster could ever be read.
         last_problem: Why `last` may not be the last one; empty if it is.
+        watching: How many pages follow the stream.
     """
 
     schema: Literal["panic-room/1"]
@@ -143,6 +144,7 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
+    watching: int
 
 
 @dataclass(frozen=True, slots=True)

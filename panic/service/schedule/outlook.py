@@ -12,6 +12,7 @@ from panic.config import Schedule, Settings
 from panic.config.entries import SCHEDULES
 from panic.config.times import WallTime
 from panic.kit.errors import PanicError
+from panic.report.headline import narrowing
 from panic.service.schedule.almanac import load_calendar
 from panic.service.schedule.calendar import Calendar, Session, exchange_zone, fallback, merge
 from panic.service.schedule.due import Due, NoRun, upcoming
@@ -33,11 +34,18 @@ class Coming:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One schedule and its next runs; why there are no more, and why it would press nobody, where that is so."""
+    """One schedule and its next runs; why there are no more, and why it would press nobody, where that is so.
+
+    Attributes:
+        what: What it cancels, in words.
+        accounts: In how many accounts, by the roster as it is; null for a drill, and where it would press nobody.
+    """
 
     name: str
     at: str
     drill: bool
+    what: str
+    accounts: int | None
     runs: tuple[Coming, ...]
     ends: str | None
     refused: str | None
@@ -103,20 +111,31 @@ def _scheduled(schedule: Schedule, settings: Settings, calendar: Calendar, now: 
     when = schedule.when
     zone = ZoneInfo(when.zone) if isinstance(when, WallTime) else exchange_zone()
     runs = (due for due in found if isinstance(due, Due))
+    accounts, refused = _planned(schedule, settings)
     return Scheduled(
         name=schedule.name,
         at=schedule.at,
         drill=schedule.drill,
+        what=what_of(schedule),
+        accounts=accounts,
         runs=tuple(Coming(due.at, due.at.astimezone(zone), due.key, due.why, due.session) for due in runs),
         ends=next((last.why for last in found if isinstance(last, NoRun)), None),
-        refused=_refused(schedule, settings),
+        refused=refused,
     )
 
 
-def _refused(schedule: Schedule, settings: Settings) -> str | None:
-    if not schedule.drill:
-        try:
-            plan(load_roster(settings.roster.file, settings.credentials), scope_of(schedule), settings.credentials)
-        except PanicError as error:
-            return str(error)
-    return None
+def what_of(schedule: Schedule) -> str:
+    """Say what a schedule cancels, in words."""
+    scope = scope_of(schedule)
+    return "a drill" if schedule.drill else f"{scope}{narrowing(scope.filters.query())}"
+
+
+def _planned(schedule: Schedule, settings: Settings) -> tuple[int | None, str | None]:
+    """Count the accounts that a schedule would press, or say why it would press nobody."""
+    if schedule.drill:
+        return None, None
+    try:
+        roster = load_roster(settings.roster.file, settings.credentials)
+        return len(plan(roster, scope_of(schedule), settings.credentials).accounts), None
+    except PanicError as error:
+        return None, str(error)

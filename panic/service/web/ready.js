@@ -11,7 +11,7 @@ const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 export function tiles(room, heardAt) {
   const passed = (Date.now() - heardAt) / 1000;
   return h("section", { class: "tiles", "aria-label": "At a glance" },
-    ready(room), selfTest(room, passed), latch(room), next(room), last(room));
+    ready(room), selfTest(room, passed), latch(room), next(room, passed), last(room));
 }
 
 function tile(kind, label, word, detail, href) {
@@ -53,10 +53,11 @@ function latch(room) {
   return tile(WARN, "Latch", "ENGAGED", `${what || "everything"}: until a person resets it`, "#/latch");
 }
 
-function next(room) {
+/** What comes by the clock: the service's, which is the one that counts. */
+function next(room, passed) {
   if (!room.next_run) return tile(CALM, "Next scheduled", "NONE", room.schedules ? "no further run is known" : "no schedule is set up", "#/schedule");
-  const wait = (new Date(room.next_run.at) - Date.now()) / 1000;
-  return tile(CALM, "Next scheduled", ahead(wait), `${room.next_run.name}, ${utc(room.next_run.at)}`, "#/schedule");
+  const { at, name, what } = room.next_run;
+  return tile(CALM, "Next scheduled", ahead((new Date(at) - new Date(room.now)) / 1000 - passed), `${name}: ${what}, ${utc(at)}`, "#/schedule");
 }
 
 function last(room) {

@@ -35,17 +35,23 @@ function orders({ totals: { orders: found, attempts } }) {
 function fills({ totals: { fills: found, accounts, verdicts } }) {
   if (!found.length) return panel("Fills during the cancel", h("p", { class: "note" }, verdicts.clear === accounts ? "None was seen." : "None was seen; not every account was read."));
   const symbols = new Map(), others = new Set();
-  for (const { symbol, side, quantity } of found) {
+  for (const fill of found) {
+    const { symbol, side } = fill;
     if (!symbols.has(symbol)) symbols.set(symbol, {});
-    symbols.get(symbol)[side] = quantity;
+    symbols.get(symbol)[side] = fill;
     if (!SIDES.some(([name]) => name === side)) others.add(side);
   }
   const sides = [...SIDES.filter(([name]) => found.some((fill) => fill.side === name)), ...[...others].map((name) => [name, name.toLowerCase() || "?"])];
   const rows = [...symbols].slice(0, SYMBOLS_MOST);
   return panel("Fills during the cancel", h("div", { class: "scroll" }, h("table", { class: "tight" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Symbol"), sides.map(([, word]) => h("th", { class: "n", scope: "col" }, word)))),
-    h("tbody", {}, rows.map(([symbol, of]) => h("tr", {}, h("th", { scope: "row" }, symbol || "?"), sides.map(([name]) => h("td", { class: "n" }, quantity(of[name])))))))),
+    h("tbody", {}, rows.map(([symbol, of]) => h("tr", {}, h("th", { scope: "row" }, symbol || "?"), sides.map(([name]) => h("td", { class: "n" }, quantity(of[name]?.quantity), price(of[name])))))))),
   symbols.size > rows.length ? h("p", { class: "note" }, `and ${number(symbols.size - rows.length)} more symbols: see the report`) : null);
+}
+
+/** The average price of a fill; nothing where it is not known. */
+function price(fill) {
+  return fill?.price ? [h("br"), h("small", {}, `at ${quantity(fill.price)}`)] : null;
 }
 
 function coverage({ verify, coverage: on, totals }) {

@@ -66,6 +66,7 @@ function drawTop() {
   byId("drill").hidden = !isDrill();
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
+  say(byId("watching"), link.state === "connected" && room.watching > 1 ? `${room.watching} watching` : "");
   drawPill();
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();

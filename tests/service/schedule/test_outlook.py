@@ -46,7 +46,7 @@ def test_a_shipped_calendar_that_ends_soon_says_so(tmp_path: Path, days: int, is
 
 
 def test_its_document_tells_each_run_by_both_clocks(tmp_path: Path):
-    """With its session; one that has none says so, and what fits the published schema may be empty."""
+    """With its session, if any, and what it cancels; what fits the published schema may be empty."""
     adapter = TypeAdapter(Schedules)
     known = settings(tmp_path, one("a", "5 minutes before close"), one("b", "soon"), DRILL)
     full, empty = (
@@ -54,9 +54,11 @@ def test_its_document_tells_each_run_by_both_clocks(tmp_path: Path):
         for one_of in (known, settings(tmp_path, ledger=False))
     )
     runs = {line["name"]: line["runs"][0] for line in full["schedules"]}
+    cancels = {line["name"]: (line["what"], line["accounts"]) for line in full["schedules"]}
 
     assert ([], "panic-schedule/1") == (empty["schedules"], full["schema"])
     assert ("2026-11-27T17:55:00Z", "2026-11-27T12:55:00-05:00") == (runs["a"]["at"], runs["a"]["local"])
     assert ("2026-11-27", True) == (runs["a"]["session"]["day"], runs["a"]["session"]["early"])
     assert ("2026-11-29T00:00:00Z", "2026-11-29T09:00:00+09:00") == (runs["d"]["at"], runs["d"]["local"])
     assert runs["d"]["session"] is None
+    assert {"a": ("all accounts", 1), "d": ("a drill", None)}.items() <= cancels.items()
