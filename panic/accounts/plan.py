@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from panic.accounts.roster import Account, BadRow, Roster
 from panic.config import Hook, Schedule
-from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.kit.errors import ConfigurationError, Problem, UsageError, by_cause
 from panic.kit.words import did_you_mean
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
 
@@ -58,8 +58,13 @@ class Unsent:
     account: Account | None = None
     row: BadRow | None = None
 
-    def __str__(self) -> str:
-        return self.why if self.account is None else f"account {self.account.id}: {self.why}"
+    @property
+    def problem(self) -> Problem:
+        """What has to be mended, and where."""
+        if self.row is not None:
+            return self.row.problem
+        id_ = self.account.id if self.account else None
+        return Problem(self.why, "Mend the credential or the roster.", account=id_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
     # Rows that the scope may mean: all of them, unless it names accounts only. What a better row names is there.
     ids = {account.id for account in covered}
     unsent += [
-        Unsent(str(row.problem), row=row)
+        Unsent(f"{row.problem.what}. {row.problem.remedy}", row=row)
         for row in roster.bad_rows
         if row.id not in ids and (scope.all or scope.groups or row.id in scope.accounts)
     ]
@@ -198,4 +203,4 @@ def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:
     found = [Problem(f"{what}: {why}", "Mend the credential or the roster.", roster.file) for why in reasons]
     found += [one.row.problem for one in unsent if one.row is not None]
     nobody = Problem(what, "Give the roster accounts that are not excluded.", roster.file)
-    return found[:_LISTED_MOST] or [nobody]
+    return list(by_cause(found)[:_LISTED_MOST]) or [nobody]

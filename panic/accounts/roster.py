@@ -101,7 +101,7 @@ class _Table:
             try:
                 self._add(self._account(line, row), line)
             except UnreadableError as error:
-                problem = self._complain(line, error.what, error.remedy)
+                problem = self._complain(line, error.what, error.remedy, error.account)
                 self.unreadable.append(BadRow(line, cells.clipped(row, error.hidden), error.account, problem))
         if not self.found and not self.unreadable:
             raise self._unusable("the roster lists no account", "Add one row for each account.")
@@ -150,12 +150,12 @@ class _Table:
         number = cells.account_id(fields["id"])
         excluded = cells.YES_OR_NO.get(fields["excluded"].lower())
         if excluded is None:
-            what = f"account {number}: excluded is {shown(fields['excluded'])}"
+            what = f"excluded is {shown(fields['excluded'])}"
             raise UnreadableError(what, "Write yes or no.", number)
         priority = cells.priority(fields["priority"])
         if priority is None:
             remedy = f"Give 0 to {LARGEST_PRIORITY}, 1 goes first; until then it is {DEFAULT_PRIORITY}."
-            self._complain(line, f"account {number}: the priority is {shown(fields['priority'])}", remedy)
+            self._complain(line, f"the priority is {shown(fields['priority'])}", remedy, number)
             priority = DEFAULT_PRIORITY
         name, group, owner = (clean(fields[key]).strip() for key in ("name", "group", "owner"))
         credential = self._credential(line, number, fields["credential"] or "default", excluded=excluded)
@@ -166,11 +166,11 @@ class _Table:
             return name
         hidden = name if len(name) > _LONGEST_NAME_SHOWN else ""
         label = "(not shown, it could be a key)" if hidden else shown(name)
-        what = f"account {number}: the credential {label} is not in the settings"
+        what = f"the credential {label} is not in the settings"
         remedy = f"Known are: {', '.join(sorted(self.credentials)[:_KNOWN_SHOWN]) or 'none'}."
         if not excluded:
             raise UnreadableError(what, remedy, number, hidden)
-        self._complain(line, what, remedy)
+        self._complain(line, what, remedy, number)
         return "default" if hidden else name
 
     def _add(self, account: Account, line: int) -> None:
@@ -187,8 +187,8 @@ class _Table:
         what = f"account {id_} stands in lines {first} and {line}"
         self._complain(line, what, f"Remove one; until then line {counts} counts.")
 
-    def _complain(self, line: int | None, what: str, remedy: str) -> Problem:
-        problem = Problem(what, remedy, self.file, line)
+    def _complain(self, line: int | None, what: str, remedy: str, account: int | None = None) -> Problem:
+        problem = Problem(what, remedy, self.file, line, account=account)
         self.problems.append(problem)
         return problem
 

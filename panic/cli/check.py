@@ -12,11 +12,11 @@ from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
 from panic.cli import loop, neighbour, output
-from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, line
+from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, line, listed
 from panic.config import Settings
 from panic.kit import background
 from panic.kit.errors import ConfigurationError, Problem, UsageError
-from panic.run.check import CheckReport, State, check, to_json
+from panic.run.check import AccountCheck, CheckReport, State, check, to_json
 from panic.service.readiness import read_setup
 from panic.service.selftest import result
 from panic.service.selftest.findings import Finding, certificate, exit_code, found
@@ -102,15 +102,17 @@ def check_table(found: CheckReport) -> Iterable[RenderableType]:
         yield Text(f"a press of all of them: {found.forecast}")
     yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings)
     bad = [account for account in found.accounts if account.state is not State.OK]
-    for account in bad[:LISTED_MOST]:
-        request = f", request {account.request_id}" if account.request_id else ""
-        yield line(
-            (f"{account.state.upper():<12}", "bold red"),
-            f"{account.id} {account.name}: {_REMEDIES[account.state]} "
-            f"({account.error or account.status}{request})",
-        )
-    if len(bad) > LISTED_MOST:
-        yield Text(f"and {len(bad) - LISTED_MOST:,} more: --format json lists them all")
+    causes: dict[tuple[State, object], list[AccountCheck]] = {}
+    for account in bad:
+        causes.setdefault((account.state, account.error or account.status), []).append(account)
+    for (state, why), alike in list(causes.items())[:LISTED_MOST]:
+        request = f", request {alike[0].request_id}" if alike[0].request_id else ""
+        who = listed([f"{one.id} {one.name}".strip() for one in alike])
+        whose, whom = (who, "") if len(alike) == 1 else (f"{len(alike):,} accounts", f": {who}")
+        words = f"{whose}: {_REMEDIES[state]} ({why}{request}){whom}"
+        yield line((f"{state.upper():<12}", "bold red"), words)
+    if len(causes) > LISTED_MOST:
+        yield Text(f"and {len(causes) - LISTED_MOST:,} causes more: --format json lists them all")
     yield Text("Reads prove host, key, route and read permission; only a cancel can prove the right to cancel.")
 
 

@@ -19,51 +19,7 @@ from panic.cli.arguments import (
     symbols,
 )
 from panic.cli.examples import EXAMPLES
-
-_OF_A_RUN = """
-  0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
-  64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
-_RUNS = """
-  0 every run finished · 10 some did not, or part of the ledger cannot be read · 64 usage"""
-_LATCH = """
-  0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
-_RESET = """
-  0 done · 20 asked: another person must reset the same · 64 refused · 70 the latch could not be changed
-  78 it could not be put on record"""
-_MAKING = """
-  0 made and shown · 64 usage · 70 it could not be shown"""
-_INIT = """
-  0 made · 64 there already · 78 no usable key, or the broker lists no account; nothing was made"""
-_CHECK = """
-  0 a press would work everywhere · 10 drift, skew, a disk problem, or not all could be checked
-  30 no valid answer for some account · 40 some account refused · 78 mistakes in the files
-  with --last: the code of the last self-test, at least 10 if it is old · 64 there was none"""
-_ORDERS = """
-  0 every account was read whole · 10 some could not be: what is open there is not known
-  64 usage · 78 configuration"""
-_CONFIG = """
-  0 shown · 78 shown, but a press would send nothing with these settings"""
-_DRILL = """
-  0 the report agrees with the simulator on every account · 1 it does not · 64 usage
-  with --room: 0 ended by a signal"""
-_SERVE = """
-  0 ended by a signal · 78 it may not, or cannot, listen at the address in the settings"""
-_HEALTH = """
-  0 it answers; with --ready: a press would work · 1 it does not"""
-_SESSIONS = """
-  0 listed, or ended · 1 the service does not answer, or refuses
-  64 usage, or nobody of that name is signed in · 78 the settings, or the token, cannot be used"""
-_COMPLETION = """
-  0 printed · 64 usage"""
-_SCHEDULE = """
-  0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
-_EXPORT = """
-  0 written · 20 written, and the ledger is altered or damaged · 64 usage, or nothing on record"""
-_VERIFY = """
-  0 anchored: a head proves every event in it
-  10 consistent, but not anchored · 20 altered or damaged · 64 usage"""
-_BACKUP = """
-  0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
+from panic.cli.exit_codes import EXIT_CODES
 
 _RUN = "the run's id, the start of it, or `last`"
 _TEXT: dict[str, Any] = {"action": Joined, "nargs": "+", "default": "", "metavar": "TEXT"}
@@ -74,32 +30,32 @@ def parser() -> Parser:
     parser = Parser(
         prog="panic",
         description=_described("panic", "cancel every open order in every Clear Street account, and prove it"),
-        epilog=f"exit codes:{_OF_A_RUN}",
+        epilog=_coded("panic"),
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
     parser.set_defaults(config=None, log_level="")
     _common_options(parser)
     add = partial(_command, _commands(parser))
-    _init(add("init", "init:do_init", "make settings, key, roster and latch, once", _INIT))
-    _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
-    _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
-    _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
-    _show(add("show", "history:do_show", "print the report of a run again, from the ledger", _OF_A_RUN))
-    _latch(add("latch", "latch:do_latch", "show what is engaged, or set the latch up", _LATCH))
-    _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET))
-    _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
+    _init(add("init", "init:do_init", "make settings, key, roster and latch, once"))
+    _press(add("press", "press:do_press", "cancel every open order of a scope"))
+    _resume(add("resume", "press:do_resume", "complete a run whose process died"))
+    _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first"))
+    _show(add("show", "history:do_show", "print the report of a run again, from the ledger"))
+    _latch(add("latch", "latch:do_latch", "show what is engaged, or set the latch up"))
+    _reset(add("reset", "latch:do_reset", "end the engaged state"))
+    _token(add("token", "token:do_token", "make a token for the service, and show it once"))
     _evidence(add("evidence", "", "export the ledger's record to a file that anybody can check"))
-    _orders(add("orders", "orders:do_orders", "show every open order of a scope; only reads", _ORDERS))
-    _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads", _CHECK))
+    _orders(add("orders", "orders:do_orders", "show every open order of a scope; only reads"))
+    _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads"))
     config = partial(_command, _commands(add("config", "", "the settings in force")))
-    _output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
-    _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
-    add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
-    _health(add("health", "health:do_health", "ask the running service how it is", _HEALTH))
-    _sessions(add("sessions", "sessions:do_sessions", "list who is signed in, or end it", _SESSIONS))
-    _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
+    _output_options(config("show", "config:do_show", "every setting in force, and where it comes from"))
+    _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator"))
+    add("serve", "serve:do_serve", "run the service: API, hooks, control room")
+    _health(add("health", "health:do_health", "ask the running service how it is"))
+    _sessions(add("sessions", "sessions:do_sessions", "list who is signed in, or end it"))
+    _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why"))
     what = "print a script for the shell, which completes options, groups, accounts and runs"
-    shell = add("completion", "completion:do_completion", what, _COMPLETION)
+    shell = add("completion", "completion:do_completion", what)
     shell.add_argument("shell", choices=("bash", "zsh"), help="such as: source <(panic completion bash)")
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
@@ -200,20 +156,20 @@ def _ledger(parser: Parser) -> None:
 
 def _evidence(parser: Parser) -> None:
     add = partial(_command, _commands(parser))
-    export = add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
+    export = add("export", "evidence:do_export", "write the evidence of a run or a period")
     export.add_argument("run", metavar="RUN", nargs="?", help=_RUN)
     export.add_argument("--from", dest="since", metavar="DATE", help="from this day or time on, UTC")
     export.add_argument("--to", dest="until", metavar="DATE", help="before this day or time, UTC")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
     what = "check whether it was altered; needs no settings and no ledger"
-    verify = add("verify", "evidence:do_verify", what, _VERIFY)
+    verify = add("verify", "evidence:do_verify", what)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     _heads(verify)
     what = "signed heads, the file LEDGER.heads beside the ledger; with --key"
     verify.add_argument("--signed", type=Path, metavar="FILE", help=what)
     verify.add_argument("--key", type=Path, metavar="PEM", help="the public key of whoever signed them")
     _output_options(verify)
-    backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
+    backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use")
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
     backup.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
 
@@ -299,10 +255,10 @@ def _simulate(parser: Parser) -> None:
 # ── values and options that several have ────────────────────────────────────────────────────────────────────
 
 
-def _command(commands: Any, name: str, do: str, what: str, codes: str = "") -> Parser:
+def _command(commands: Any, name: str, do: str, what: str) -> Parser:
     """Add a command that `do`, a "module:function" under `panic.cli`, carries out; give its parser."""
-    parser: Parser = commands.add_parser(name, help=what, epilog=codes and f"exit codes:{codes}")
-    parser.description = _described(parser.prog, what)
+    parser: Parser = commands.add_parser(name, help=what)
+    parser.description, parser.epilog = _described(parser.prog, what), _coded(parser.prog)
     _common_options(parser)
     parser.set_defaults(command=do)
     return parser
@@ -311,6 +267,10 @@ def _command(commands: Any, name: str, do: str, what: str, codes: str = "") -> P
 def _described(command: str, what: str) -> str:
     examples = "\n  ".join(["", *EXAMPLES.get(command, ())])
     return f"{what[0].upper()}{what[1:]}.\n{examples}".rstrip()
+
+
+def _coded(command: str) -> str:
+    return f"exit codes:\n{EXIT_CODES[command]}" if command in EXIT_CODES else ""
 
 
 def _commands(parser: Parser) -> Any:

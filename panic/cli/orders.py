@@ -29,7 +29,7 @@ def do_orders(options: argparse.Namespace) -> int:
         terminal.say(f"panic: {found.headline}")
         output.save("document", to_json(found).decode(), options.output)
     else:
-        output.show(to_json(found).decode(), table(found), options)
+        output.show(to_json(found).decode(), table(found, terminal.width()), options)
     for flag in (*doubts_of_plan(settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
     return found.exit_code

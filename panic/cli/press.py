@@ -14,6 +14,7 @@ from panic.cli.tables.drawing import LISTED_MOST, Text, listed
 from panic.engine.forecast import Forecast, planned
 from panic.engine.lanes import Lanes
 from panic.kit import terminal
+from panic.kit.errors import by_cause
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
@@ -153,9 +154,10 @@ def plan_table(
     yield Text(f"in this order: {listed(named, among=len(plan.accounts))}")
     if forecast is not None:
         yield Text(str(forecast))
-    yield from (Text(f"cannot reach {one}", style="yellow") for one in plan.unsent[:LISTED_MOST])
-    if len(plan.unsent) > LISTED_MOST:
-        yield Text(f"and {len(plan.unsent) - LISTED_MOST:,} more; panic check lists them all")
+    causes = by_cause(one.problem for one in plan.unsent)
+    yield from (Text(f"cannot reach {one}", style="yellow") for one in causes[:LISTED_MOST])
+    if len(causes) > LISTED_MOST:
+        yield Text(f"and {len(causes) - LISTED_MOST:,} causes more; panic check lists them all")
 
 
 def _expected(prepared: Prepared, forecast: Forecast | None) -> Iterable[str]:

@@ -147,7 +147,7 @@ def _picture(run: Run, overview: Overview) -> Text:
     for mark, count in overview.marks.items():
         states[str(mark)] += count
     width = max(min(terminal.width() - 2, 60), 10)
-    filled = width * (overview.accounts - left) // max(overview.accounts, 1)
+    filled = width * (len(run.cases) - left) // max(overview.accounts, 1)
     picture = Text()
     if run.drill:
         picture.append("DRILL against the simulator\n", style="bold cyan")

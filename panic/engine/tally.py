@@ -48,8 +48,8 @@ class Tally:
     unmet: Filters = field(default_factory=Filters)
     orders: dict[str, Tracked] = field(default_factory=dict)
     nameless: tuple[Order, ...] = ()
-    accepted: set[str] = field(default_factory=set)
-    reappeared: set[str] = field(default_factory=set)
+    accepted: dict[str, None] = field(default_factory=dict)
+    reappeared: dict[str, None] = field(default_factory=dict)
     looks: int = 0
 
     def name(self, orders: Iterable[Order]) -> None:
@@ -61,7 +61,7 @@ class Tally:
 
     def accept(self, orders: Collection[Order], filters: Filters) -> None:
         """Note the orders whose cancel was accepted."""
-        self.accepted.update(order.id for order in orders if order.id)
+        self.accepted.update((order.id, None) for order in orders if order.id)
         if orders and len(filters.instrument_ids) <= 1:  # the broker itself says that they match
             self.unmet = Filters()
 
@@ -77,7 +77,7 @@ class Tally:
             elif id_ in found.open and order.id:
                 self.orders[id_] = Tracked(order, order)
                 if self.looks:
-                    self.reappeared.add(id_)
+                    self.reappeared[id_] = None
 
     def not_ended(self) -> list[str]:
         """Give the orders that were not yet seen ended."""

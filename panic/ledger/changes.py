@@ -1,10 +1,11 @@
 """An account's case on record: each event holds what changed of what the report and a resume need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, InstanceOf, StrictBool, StrictInt
 
@@ -16,8 +17,25 @@ from panic.kit.clock import Clock, time_of_day
 from panic.ledger.record import Count, Text, read
 from panic.orders import Order
 
-Image = dict[str, Any]
-"""What a report and a resume need of a case, by its name on record; a dict stands for a list that grows."""
+_STATE = (
+    *("outcome", "own_envelope", "standing", "as_of", "open"),
+    *("seen_open", "looks", "counted", "whole", "nameless"),
+)
+_UNSEEN: Mapping[str, tuple[Order, bool]] = {}
+
+
+class Image(NamedTuple):
+    """What is on record of a case: its state, how long each list that only grows is, and its orders.
+
+    Small, since a run keeps one for each account.
+    """
+
+    state: tuple[Any, ...]
+    attempts: int
+    notes: int
+    accepted: int
+    reappeared: int
+    orders: Mapping[str, tuple[Order, bool]]
 
 
 def changes(case: Case, known: dict[int, Image], clock: Clock) -> dict[str, Any]:
@@ -25,47 +43,50 @@ def changes(case: Case, known: dict[int, Image], clock: Clock) -> dict[str, Any]
 
     Its image of now takes the place of that.
     """
-    now, before, found = _image(case), known.get(case.account.id, _BLANK), dict[str, Any]()
-    for name, new in now.items():
-        old = before[name]
-        if not isinstance(new, dict):
-            if new != old:
-                found[name] = new
-        elif rows := [(one, old.get(key)) for key, one in new.items() if key not in old or old[key] != one]:
-            found[name] = [_row(one, known_so, clock) for one, known_so in rows]
+    now, before, tally = _image(case), known.get(case.account.id, _BLANK), case.tally
+    if now == before:
+        return {}
     known[case.account.id] = now
-    return {"account": case.account.id, **found} if found else found
+    found = {name: new for name, new, old in zip(_STATE, now.state, before.state, strict=True) if new != old}
+    lists = {
+        "attempts": [_attempt(one, clock) for one in case.attempts[before.attempts :]],
+        "notes": [*islice(case.notes, before.notes, None)],
+        "orders": [
+            _row(id_, tally.orders[id_], before.orders.get(id_))
+            for id_, seen in now.orders.items()
+            if seen != before.orders.get(id_)
+        ],
+        "accepted": [*islice(tally.accepted, before.accepted, None)],
+        "reappeared": [*islice(tally.reappeared, before.reappeared, None)],
+    }
+    return {"account": case.account.id, **found, **{name: rows for name, rows in lists.items() if rows}}
 
 
 def _image(case: Case) -> Image:
     tally = case.tally
-    return {
-        **_state(case),
-        "attempts": dict(enumerate(case.attempts)),
-        "notes": {note: note for note in case.notes},
-        "orders": {id_: (id_, one.first, one.last, one.seen_ended) for id_, one in tally.orders.items()},
-        "accepted": {id_: id_ for id_ in sorted(tally.accepted)},
-        "reappeared": {id_: id_ for id_ in sorted(tally.reappeared)},
-    }
+    seen = {id_: (one.last, one.seen_ended) for id_, one in tally.orders.items()} if tally.orders else _UNSEEN
+    return Image(
+        _state(case), len(case.attempts), len(case.notes), len(tally.accepted), len(tally.reappeared), seen
+    )
 
 
-def _state(case: Case) -> Image:
+def _state(case: Case) -> tuple[Any, ...]:
+    """Give what takes the place of what it was before, in the order of its names."""
     proof = case.proof
-    return {
-        "outcome": case.outcome,
-        "own_envelope": case.own_envelope,
-        "standing": proof.standing,
-        "as_of": proof.as_of,
-        "open": proof.open,
-        "seen_open": case.seen_open,
-        "looks": case.tally.looks,
-        "counted": proof.is_counted,
-        "whole": proof.is_whole,
-        "nameless": [_whole_row("", one, one, ended=False) for one in case.tally.nameless],
-    }
+    return (
+        case.outcome,
+        case.own_envelope,
+        proof.standing,
+        proof.as_of,
+        proof.open,
+        case.seen_open,
+        case.tally.looks,
+        proof.is_counted,
+        proof.is_whole,
+        [_whole_row("", one, one, ended=False) for one in case.tally.nameless],
+    )
 
 
-_Seen = tuple[str, Order, Order, bool]
 _LASTING = (
     *("symbol", "side", "client_order_id"),
     *("type", "time_in_force", "instrument_type", "limit_price", "stop_price"),
@@ -78,16 +99,15 @@ _lasting, _moving = attrgetter(*_LASTING), attrgetter(*_MOVING)
 _BLANK = _image(Case(Account(0)))
 
 
-def _row(one: str | Attempt | _Seen, known_so: Any, clock: Clock) -> Any:
-    if isinstance(one, str):
-        return one
-    if isinstance(one, Attempt):
-        at = one.at.timestamp() if one.at else clock.epoch(one.began)
-        return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
-    id_, first, last, ended = one
-    if known_so and _lasting(known_so[2]) == _lasting(last):
-        return [id_, last.status, ended, last.filled_quantity, *_moving(last)]
-    return _whole_row(id_, first, last, ended=ended)
+def _attempt(one: Attempt, clock: Clock) -> list[Any]:
+    at = one.at.timestamp() if one.at else clock.epoch(one.began)
+    return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
+
+
+def _row(id_: str, one: Tracked, known_so: tuple[Order, bool] | None) -> list[Any]:
+    if known_so is not None and _lasting(known_so[0]) == _lasting(one.last):
+        return [id_, one.last.status, one.seen_ended, one.last.filled_quantity, *_moving(one.last)]
+    return _whole_row(id_, one.first, one.last, ended=one.seen_ended)
 
 
 def _whole_row(id_: str, first: Order, last: Order, *, ended: bool) -> list[Any]:
@@ -97,7 +117,8 @@ def _whole_row(id_: str, first: Order, last: Order, *, ended: bool) -> list[Any]
 
 def apply(case: Case, found: Any) -> None:
     """Bring a case to where it stood when these were recorded; a ValueError, and nothing, if they are none."""
-    told = read(_Changes, {**_state(case), **found} if isinstance(found, dict) else found)
+    before = dict(zip(_STATE, _state(case), strict=True))
+    told = read(_Changes, {**before, **found} if isinstance(found, dict) else found)
     if not case.tally.orders.keys() | {row[0] for row in told.orders} >= set(told.reappeared):
         raise ValueError("an order reappeared that nobody saw")
     for method, epoch, elapsed, status, request_id, error in told.attempts:
@@ -113,8 +134,8 @@ def apply(case: Case, found: Any) -> None:
         _restore_order(case, row)
     case.tally.nameless = tuple(_orders_in(row, case.account.id)[1] for row in told.nameless)
     case.tally.looks = told.looks
-    case.tally.accepted.update(told.accepted)
-    case.tally.reappeared.update(told.reappeared)
+    case.tally.accepted.update(dict.fromkeys(told.accepted))
+    case.tally.reappeared.update(dict.fromkeys(told.reappeared))
 
 
 def moment(words: Any) -> datetime:

@@ -323,7 +323,7 @@ def plan_json(
         scope=str(plan.scope),
         filters=plan.scope.filters.query(),
         accounts=tuple(account.id for account in plan.accounts),
-        unsent=tuple(map(str, plan.unsent)),
+        unsent=tuple(str(one.problem) for one in plan.unsent),
         groups=plan.groups,
         forecast=forecast,
         open_orders=open_orders,

@@ -6,7 +6,7 @@ from panic.broker.listing import Listing
 from panic.broker.outcomes import Outcome, Verdict
 from panic.broker.questions import LOOKBACK
 from panic.engine.case import Case
-from panic.kit.errors import Problem
+from panic.kit.errors import Problem, by_cause
 from panic.kit.words import clip
 from panic.orders import Filters
 from panic.report.document import (
@@ -44,6 +44,7 @@ def from_roster(good: int, rows: int) -> Iterable[Flag]:
 
 def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
     """Turn configuration mistakes that did not stop the press into flags, the first few in words."""
+    problems = by_cause(problems)
     flags = [Flag(code, clip(str(problem), _TEXT_MOST)) for problem in problems[:_LISTED_MOST]]
     if len(problems) > _LISTED_MOST:
         flags.append(Flag(code, f"and {len(problems) - _LISTED_MOST:,} more; panic check lists them all"))

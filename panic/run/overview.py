@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from panic.accounts.plan import Unsent
 from panic.broker.outcomes import NEVER_LEFT, REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.engine.case import Case
 from panic.kit.words import clip
-from panic.report.account import next_step
+from panic.report.account import next_step, unsent_of
 from panic.run.run import Run
 
-_NAMED_MOST = 3
+_CAUSES_MOST = _NAMED_MOST = 3
 _AGAIN_S = 5.0
 
 
@@ -56,7 +57,7 @@ class Progress:
         sent: Those whose first cancel left this machine, or may have.
         clear: Those that a read showed clear.
         refused: Those in which the broker refused to cancel.
-        unreachable: Those whose cancels could not leave this machine so far.
+        unreachable: Those whose cancels could not leave this machine so far, for want of network, key or good row.
         left: Those with which panic is not done.
     """
 
@@ -74,11 +75,13 @@ class Overview:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.accounts = len(run.cases)
+        self._unsent = run.prepared.plan.unsent  # the report counts them, too
+        self._unsent_told = False
+        self.accounts = len(run.cases) + len(self._unsent)
         self._marks: dict[int, Mark] = {}
         if run.prepared.unfinished is not None:  # else no account has come to anything yet
             self._marks = {case.account.id: Mark.of(case) for case in run.cases}
-        self.marks = Counter(self._marks.values()) or Counter({Mark(): self.accounts})
+        self.marks = Counter(self._marks.values()) or Counter({Mark(): len(run.cases)})
         self._troubled: dict[Outcome, dict[int, Case]] = {}
         self._told: dict[Outcome, tuple[int, float]] = {}
 
@@ -109,7 +112,7 @@ class Overview:
             sent=self.count(lambda mark: mark.was_sent),
             clear=self.count(lambda mark: mark.standing is Standing.CLEAR),
             refused=self.count(lambda mark: mark.verdict is Verdict.REFUSED),
-            unreachable=self.count(lambda mark: mark.outcome is Outcome.UNREACHABLE),
+            unreachable=self.count(lambda mark: mark.outcome is Outcome.UNREACHABLE) + len(self._unsent),
             left=self.count(lambda mark: not mark.is_concluded),
         )
 
@@ -130,7 +133,7 @@ class Overview:
         found = Counter[Verdict]()
         for mark, count in self.marks.items():
             found[mark.verdict] += count
-        found[Verdict.UNKNOWN] += len(self._run.prepared.plan.unsent)
+        found[Verdict.UNKNOWN] += len(self._unsent)
         found = +found
         each = ", ".join(f"{found[verdict]:,} {verdict}" for verdict in WORST_FIRST if verdict in found)
         return f"{worst(*found).upper()} SO FAR  {each} of {found.total():,} accounts"
@@ -138,6 +141,9 @@ class Overview:
     def news(self) -> Iterable[str]:
         """Give, once and again where there are more of them, the accounts that a person must see to now."""
         elapsed_s = self._run.elapsed_s
+        if not self._unsent_told:
+            self._unsent_told = True
+            yield from self._words_of_unsent()
         for outcome, cases in self._troubled.items():
             count, again_s = self._told.get(outcome, (0, 0.0))
             if len(cases) > count and elapsed_s >= again_s:
@@ -145,15 +151,34 @@ class Overview:
                 yield self._words(outcome, list(cases.values()))
 
     def _words(self, outcome: Outcome, cases: list[Case]) -> str:
-        named, more = ", ".join(map(_name, cases[:_NAMED_MOST])), len(cases) - _NAMED_MOST
-        whom = f"{named} and {more:,} more" if more > 0 else named
-        how_many = f"{len(cases):,} account{'s' * (len(cases) != 1)} so far"
+        whom, how_many = _named([*map(_name, cases[:_NAMED_MOST])], len(cases)), f"{_accounts(len(cases))} so far"
         if outcome in REFUSED:
             contact = self._run.prepared.settings.broker.contact
             step = next_step(cases[0], Verdict.REFUSED, contact).partition(", quoting ")[0].removesuffix(".")
             return f"REFUSED  {how_many} ({outcome}): {whom}. {step}."
         why = cases[-1].attempts[-1].error
         return f"NOT SENT  {how_many} ({why}): {whom}. Nothing of it left this machine; it is tried again."
+
+    def _words_of_unsent(self) -> Iterable[str]:
+        causes: dict[str, list[Unsent]] = {}
+        for one in self._unsent:
+            causes.setdefault(one.why, []).append(one)
+        contact = self._run.prepared.settings.broker.contact
+        for why, found in list(causes.items())[:_CAUSES_MOST]:
+            told = [unsent_of(one, contact) for one in found[:_NAMED_MOST]]
+            whom = _named([str(one.id or one.name) for one in told], len(found))
+            yield f"NOT SENT  {_accounts(len(found))} ({why.removesuffix('.')}): {whom}. {told[0].next_step}"
+        if rest := sum(map(len, list(causes.values())[_CAUSES_MOST:])):
+            yield f"NOT SENT  {_accounts(rest)} for other reasons. Type panic check."
+
+
+def _accounts(count: int) -> str:
+    return f"{count:,} account{'s' * (count != 1)}"
+
+
+def _named(words: list[str], among: int) -> str:
+    more = among - len(words)
+    return f"{', '.join(words)} and {more:,} more" if more else ", ".join(words)
 
 
 def _name(case: Case) -> str:

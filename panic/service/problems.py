@@ -192,7 +192,7 @@ def _of_http(error: web.HTTPException) -> ProblemError:
 def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:
     for one in error.problems:
         place = "" if one.file is None else f"{one.file}:{one.line}" if one.line else str(one.file)
-        yield Mistake(place, clip(f"{one.what}. {one.remedy}", 500))
+        yield Mistake(place, clip(f"{one.text}. {one.remedy}", 500))
 
 
 def request_id(request: BaseRequest) -> str:

@@ -119,4 +119,4 @@ def _refusals(
     except ConfigurationError as error:
         first, line = error.problems[0], line_of(settings.lines, *path)
         place = (settings.file, line) if line else (first.file, first.line)
-        yield Problem(f"{called}: {first.what}", first.remedy, *place)
+        yield Problem(f"{called}: {first.text}", first.remedy, *place)

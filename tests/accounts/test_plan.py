@@ -106,7 +106,7 @@ def test_accounts_without_a_usable_key_are_listed_and_do_not_stop_the_others():
     assert [9, 2, 4] == [account.id for account in found.accounts]
     assert [3, "line 7", "line 8"] == unsent(Scope(all=True), usable={"default"})
     assert "its credential 'other' has no usable key" == found.unsent[0].why
-    assert found.unsent[1].why.startswith("accounts.csv:7: the id 'x1' is not a number")
+    assert found.unsent[1].why.startswith("the id 'x1' is not a number")
 
 
 @pytest.mark.parametrize(

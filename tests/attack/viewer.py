@@ -19,7 +19,8 @@ RUNS, ACCOUNTS = 60, 500
 
 _LAST = "/v1/runs/last"
 _ALL = "/v1/runs?limit=1000"
-_PATHS = (_ALL, f"{_LAST}/evidence", _ALL, f"{_LAST}/report", _ALL, f"{_LAST}/board", "/v1/latch")
+_OPEN = "/v1/orders?all=true&limit=10000"
+_PATHS = (_ALL, f"{_LAST}/evidence", _ALL, f"{_LAST}/report", _ALL, f"{_LAST}/board", "/v1/latch", _OPEN, _OPEN)
 
 
 def prepare(folder: Path) -> None:

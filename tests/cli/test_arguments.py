@@ -8,6 +8,7 @@ import pytest
 from panic.cli.arguments import Parser
 from panic.cli.commands import parser
 from panic.cli.examples import EXAMPLES
+from panic.cli.exit_codes import EXIT_CODES
 from tests.cli.inside import typed
 
 
@@ -29,9 +30,9 @@ def test_every_command_has_examples_that_can_be_typed(name: str):
         assert example in COMMANDS[name].format_help().partition("\noptions:")[0]
 
 
-def test_there_is_no_example_of_what_is_not_there():
-    """The table names commands."""
-    assert {"panic", *COMMANDS} == set(EXAMPLES)
+def test_the_tables_name_every_command():
+    """And no other: examples, and exit codes."""
+    assert {"panic", *COMMANDS} == set(EXAMPLES) == set(EXIT_CODES)
 
 
 @pytest.mark.parametrize("words", [["help", "press"], ["press", "--help"], ["press", "-h"]])

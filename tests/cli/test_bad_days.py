@@ -180,7 +180,9 @@ def test_a_press_fires_all_that_it_can_read(tmp_path: Path):
         assert ["not_attempted"] * 3 == [told(report, 3)["outcome"], told(report, 4)["outcome"], broken["outcome"]]
         assert "oops" in broken["name"]
         assert "Nothing was sent: cancel its orders by hand. Call" in broken["next_step"]
-        assert "accounts.csv:4" in told(report, 3)["notes"][0]
+        assert ["the credential 'nobody' is not in the settings. Known are: dead, default."] == told(report, 3)[
+            "notes"
+        ]
         assert simulator.base_url == report["base_url"]
         assert [] == [part for part in FLAGGED if part not in flags]
         assert {"settings", "credential", "roster"} <= set(codes(report))

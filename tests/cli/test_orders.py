@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.inside import beside, typed
 from tests.cli.support import KEY, Firm, account, panic, simulate
@@ -90,3 +92,28 @@ async def test_a_real_process_shows_what_is_open(tmp_path: Path):
         )
 
     assert (0, 2) == (done.code, len(json.loads(done.out)["orders"]))
+
+
+@pytest.mark.parametrize("width", [40, 72, 80])
+def test_a_small_terminal_shows_what_every_row_is_of(tmp_path: Path, width: int):
+    """What there is no room for is left out, and never the desk, symbol, quantity or account."""
+    with beside(simulate(OPEN, account(2), account(3), account(5))) as simulator:
+        table = typed(
+            *firm_of(tmp_path, simulator).lines("orders", "--all", "--format", "table"),
+            env={"COLUMNS": str(width)},
+        )
+    lines = [" ".join(line.split()[:5]) for line in table.out.splitlines()]
+
+    assert "SELL MSFT LIMIT 1,000 1" in lines
+    assert any(line.startswith("MSFT SELL 2 $") for line in lines)
+    assert "…" not in table.out
+    assert width >= max(map(len, table.out.splitlines()))
+
+
+def test_accounts_that_one_cause_hides_are_one_line(tmp_path: Path):
+    """A key that may read none of a desk is told once."""
+    hidden = [account(n, Fault("status", on="GET", status=403)) for n in (1, 2, 3)]
+    with beside(simulate(*hidden, account(5))) as broker:
+        table = typed(*firm_of(tmp_path, broker).lines("orders", "--all", "--format", "table"))
+
+    assert 1 == table.out.count("NOT KNOWN  3 accounts: Simulated 403: ")

@@ -27,7 +27,8 @@ def heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     def press(accounts: Sequence[SimAccount], rows: Sequence[str | int], **how: str) -> list[str]:
         async def work() -> None:
             async with simulate(*accounts) as simulator:
-                firm = Firm(tmp_path, how.pop("base_url", simulator.base_url), rows, "id,name", **how)
+                base_url, columns = how.pop("base_url", simulator.base_url), how.pop("columns", "id,name")
+                firm = Firm(tmp_path, base_url, rows, columns, **how)
                 prepared = prepare(
                     panic.load_settings(firm.settings), Press(panic.Scope(all=True), "runaway algo")
                 )
@@ -82,3 +83,17 @@ def test_a_run_that_does_not_come_clear_says_of_what_it_is_made(heard: Heard):
     (line,) = [one for one in heard([account(1), account(2, REFUSED)], ["1,", "2,", "x,"]) if "SO FAR" in one]
 
     assert line.startswith("REFUSED SO FAR  1 refused, 1 unknown, 1 clear of 3 accounts (")
+
+
+def test_what_no_cancel_can_be_sent_for_is_told_at_once_and_counts(heard: Heard):
+    """A row that names no key here is not left out of "sent 1/2", and nobody has to wait for the report."""
+    hangs = account(1, Fault("hang", on="ANY"))
+    first, second, *_ = heard([hangs], ["1,", "2,,omnibus"], columns="id,name,credential", run="deadline_s = 8\n")
+
+    assert first.startswith("NOT SENT  1 account (")
+    assert "the credential 'omnibus' is not in the settings" in first
+    assert first.endswith(
+        ": 2. Nothing was sent: cancel its orders by hand. Call the desk, +1 555 0100. Then mend roster or key."
+    )
+    assert "sent 0/2 " in second
+    assert second.endswith("NOT SENT 1")

@@ -70,11 +70,11 @@ def test_the_flags_name_the_host_and_the_remedy():
 @pytest.mark.parametrize(("count", "told"), [(0, 0), (1, 1), (10, 10), (11, 11), (5000, 11)])
 def test_the_first_mistakes_of_a_file_are_spelled_out(count: int, told: int):
     """And the rest are counted: nobody reads five thousand of them in a report."""
-    problems = [Problem("the id is bad", "Correct it.", Path("a.csv"), n) for n in range(2, count + 2)]
+    problems = [Problem(f"the id {n} is bad", "Correct it.", Path("a.csv"), n) for n in range(2, count + 2)]
     found = flags.from_problems("roster", problems)
 
     assert told == len(found)
-    assert found[:1] == [Flag("roster", "a.csv:2: the id is bad. Correct it.")][:count]
+    assert found[:1] == [Flag("roster", "a.csv:2: the id 2 is bad. Correct it.")][:count]
     assert count <= 10 or f"and {count - 10:,} more; panic check lists them all" == found[-1].text
 
 

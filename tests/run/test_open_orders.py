@@ -70,6 +70,7 @@ async def test_only_orders_that_the_filters_name_are_shown():
         (Fault("status", on="GET", status=403), "Simulated 403", 1),
         (Fault("status", on="GET", status=503), "Simulated 503", 3),
         (Fault("status", on="GET", status=503, times=2), "", 3),
+        (Fault("paged_lies", on="GET", count=1, times=1), "", 2),
     ],
 )
 async def test_an_account_that_cannot_be_read_is_not_known(fault: Fault, why: str, reads: int):

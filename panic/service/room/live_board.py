@@ -16,12 +16,13 @@ import structlog
 from panic.engine.case import Case
 from panic.kit.background import Aside
 from panic.report import account as told
-from panic.report.document import AccountReport
+from panic.report.document import AccountReport, Timings
 from panic.service.live import Live
 from panic.service.room import board
 from panic.service.room.assets import JSON, Asset, pack
 from panic.service.room.letters import Letter, letter_of, worst_of
 from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.views import Board
 
 log = structlog.get_logger()
 
@@ -30,6 +31,10 @@ _T = TypeVar("_T")
 BOARD_S: Final = 0.3
 """The least time between writing boards; more if that would take a larger share of the time than this."""
 
+BEAT_S: Final = 2.0
+"""How often a board is told in which nothing is new."""
+
+_NO_TIMINGS: Final = Timings(None, None, 0.0, 0.0)
 _SHARE: Final = 0.02
 _BYTES_A_SECOND: Final = 1e9
 """What it takes to hand a text to one watcher."""
@@ -56,6 +61,8 @@ class LiveBoard:
         self._last = b""
         self._accounts: Asset | None = None
         self._writing = asyncio.Lock()
+        self._told: Board | None = None  # what all watchers know
+        self._told_at = 0.0
         self._has_failed = False
         self._task: asyncio.Task[None] | None = None
         live.watchers.append(self._touch)
@@ -67,6 +74,7 @@ class LiveBoard:
     def join(self, one: Mailbox) -> None:
         """Tell somebody from now on."""
         self.watchers.add(one)
+        self._told = None
         if self._last:
             one.board(event("board", self._last))
         elif self._task is None:
@@ -84,7 +92,7 @@ class LiveBoard:
         await self._catch_up()
         if self.live.is_over:
             await self._end()
-        return self._last or self._text()
+        return self._last or self._text(self._board())
 
     async def accounts(self) -> Asset:
         """Give who the accounts are, in the order of the letters; the first to ask waits until it is written."""
@@ -126,10 +134,17 @@ class LiveBoard:
             await self._end()
             return BOARD_S
         began = perf_counter()
-        text = self._text()
-        self._tell("board", text)
-        to_hand_out_s = len(self.watchers) * len(text) / _BYTES_A_SECOND
+        found, size = self._board(), 0
+        if self._is_news(found):
+            text = self._text(found)
+            self._tell("board", text)
+            self._told, self._told_at, size = _timeless(found), perf_counter(), len(text)
+        to_hand_out_s = len(self.watchers) * size / _BYTES_A_SECOND
         return max(BOARD_S, (perf_counter() - began + to_hand_out_s) / _SHARE)
+
+    def _is_news(self, found: Board) -> bool:
+        """Whether it says more than the board before it: a slow link is not filled with what a page knows."""
+        return self._told != _timeless(found) or perf_counter() - self._told_at >= BEAT_S
 
     async def _catch_up(self) -> None:
         """Read letters until nothing has happened since: then, and until the next wait, none is old."""
@@ -157,15 +172,17 @@ class LiveBoard:
             self._last = text
             self._tell("board", text)
 
-    def _text(self) -> bytes:
-        """Write the board of this moment; before the sweep is over without a word on single accounts."""
+    def _board(self) -> Board:
+        """Make the board of this moment; before the sweep is over without a word on single accounts."""
         run, facts, worst = self._run, self._run.reporter.circumstances(), list[tuple[AccountReport, Letter]]()
         if run.engine.swept.is_set():
             for place in worst_of(self._row, board.WORST_MOST):
                 worst.append((self._report(place, facts), Letter(chr(self._row[place]))))
         found = board.live_board(facts, self._row.decode(), worst, run.reporter.ends_s)
-        found = replace(found, order=self._order, forecast=run.engine.forecast)
-        return run.scrub(board.write(found).decode()).encode()
+        return replace(found, order=self._order, forecast=run.engine.forecast)
+
+    def _text(self, found: Board) -> bytes:
+        return self._run.scrub(board.write(found).decode()).encode()
 
     def _report(self, place: int, facts: told.Circumstances) -> AccountReport:
         cases = self._run.cases
@@ -175,6 +192,7 @@ class LiveBoard:
 
     def _fail(self, error: Exception) -> None:
         """Say that what is shown is old: a page must not look alive when it is not."""
+        self._told = None
         if not self._has_failed:
             self._has_failed = True
             log.error("board_failed", run_id=self._run.id, exc_info=error)
@@ -184,6 +202,11 @@ class LiveBoard:
         message = event(kind, text)
         for one in self.watchers:
             one.board(message)
+
+
+def _timeless(found: Board) -> Board:
+    """What a board says beside the times, which a page counts by itself."""
+    return replace(found, elapsed_s=0.0, timings=_NO_TIMINGS)
 
 
 async def _in_slices(several: Iterable[_T]) -> AsyncIterator[_T]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from panic.broker.answers import Cause
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
-from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.errors import ConfigurationError, Problem, by_cause
 from panic.kit.words import clip
 from panic.report.flags import ROSTER_REMEDY, SKEW_MOST_S
 from panic.run.check import AccountCheck, CheckReport, State
@@ -167,6 +167,7 @@ def certificate(report: CheckReport, now: datetime) -> Iterator[Finding]:
 
 
 def _of_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
+    problems = by_cause(problems)
     for problem in problems[:_PROBLEMS_MOST]:
         text = str(problem).removesuffix(f". {problem.remedy}")
         yield Finding("configuration", clip(text), problem.remedy, Verdict.UNKNOWN)

@@ -15,7 +15,7 @@ from panic.broker.client import Broker
 from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin, wait
-from panic.kit.errors import ConfigurationError
+from panic.kit.errors import ConfigurationError, by_cause
 from panic.kit.process import ENVIRONMENT
 from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
@@ -191,7 +191,7 @@ class Standby:
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
         doubted = (flag.text for flag in self.doubts)
-        problems = (*doubted, *map(str, self.setup().problems), *self._refused)
+        problems = (*doubted, *map(str, by_cause(self.setup().problems)), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     async def _tend(self) -> None:

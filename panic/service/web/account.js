@@ -13,7 +13,7 @@ const outcomeOf = (one) => `cancel ${one.outcome.replaceAll("_", " ")}, read ${o
 
 /** The orders that nobody has seen ended, as a list has the largest of them and a report all: what, and how much at which price. */
 const openOf = (one) => (one.open_orders ?? one.order_list.filter((order) => order.open).sort((a, b) => (b.notional ?? Infinity) - (a.notional ?? Infinity)))
-  .map((order) => [[order.side, order.symbol].filter(Boolean).join(" ") || order.id, `${order.leaves === null ? "?" : quantity(order.leaves)} @ ${order.price ?? order.type}`]);
+  .map((order) => [[order.side, order.symbol].filter(Boolean).join(" ") || order.id, [quantity(order.leaves ?? undefined), order.price ?? order.type].filter(Boolean).join(" @ ")]);
 
 /** The board's list counts requests and has the latest; a report has all of them, the oldest first. */
 const requestsOf = (one) => one.request_ids ?? [...one.attempts].reverse();

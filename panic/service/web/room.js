@@ -12,6 +12,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const KEPT = "panic-room";
 const DOUBT_MS = 2000;
+const STREAM_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
 let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null, isKept = false;
@@ -220,6 +221,8 @@ async function openRun(run) {
   put(stage, arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null, mine.element);
   mine.know(run);
   link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
+  if (run === begun) await new Promise((wake) => setTimeout(wake, STREAM_MS)); // its stream tells it sooner, and once
+  if (view !== mine || mine.board) return;
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
     if (view !== mine) return;

@@ -91,6 +91,31 @@ async def test_what_happens_while_letters_are_read_is_read_as_well(
         assert "sc" == board._row.decode()
 
 
+async def test_what_a_page_knows_is_not_told_again_and_who_comes_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A slow link is left free while nothing happens; only now and then a board says so."""
+    monkeypatch.setattr(live_board, "BEAT_S", 1e9)
+    async with house(tmp_path, account(1, Fault("hang", on="GET"))) as it:
+        live, board = await begun(it)
+        early, late = Spy(), Spy()
+        board.join(early)
+        await until(lambda: live.run.engine.swept.is_set() and bool(early.boards))
+        await board._write()
+        told = len(early.told)
+        for _ in range(3):
+            await board._write()
+        quiet = len(early.told)
+        board.join(late)
+        await board._write()
+        caught_up = len(late.boards)
+        live.run.stop()
+        await to_the_end(board, Spy())
+
+    assert told == quiet < len(early.told)
+    assert 1 <= caught_up
+
+
 # ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
