@@ -27,7 +27,7 @@ def do_orders(options: argparse.Namespace) -> int:
         columns = [field.name for field in fields(OpenOrder)]
         terminal.out(output.rows(columns, map(astuple, found.orders)))
         terminal.say(f"panic: {found.headline}")
-        output.save("document", to_json(found).decode(), options.output)
+        output.save("document", [to_json(found)], options.output)
     else:
         output.show(to_json(found).decode(), table(found, terminal.width()), options)
     for flag in (*doubts_of_plan(settings, prepared.roster), *prepared.flags):
