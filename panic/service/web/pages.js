@@ -49,7 +49,7 @@ export const schedule = (stage) => page(stage, "Schedule", async () => {
   const parts = found.schedules.map((line) => h("section", { class: "panel" },
     h("h2", {}, line.name, line.drill ? h("span", { class: "tag" }, "drill") : null, h("small", {}, ` ${line.at}`)),
     line.refused ? h("p", { class: "bad" }, line.refused) : null,
-    line.drill ? null : h("p", {}, h("small", {}, "Cancels "), line.what, line.accounts === null ? null : h("small", {}, ` ${count(line.accounts, "account")}`)),
+    line.drill ? null : h("p", {}, h("small", {}, "Cancels in "), line.what, line.accounts === null ? null : h("small", {}, ` · ${count(line.accounts, "account")}`)),
     h("ol", { class: "due" }, line.runs.map((run) => h("li", {}, h("b", {}, utc(run.at)), ` ${ahead((new Date(run.at) - new Date(found.now)) / 1000)} `,
       h("span", { class: "note" }, `${run.local.slice(11, 16)} local${run.why ? `; ${run.why}` : ""}`)))),
     line.ends ? h("p", { class: "note" }, line.ends) : null));

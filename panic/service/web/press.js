@@ -1,6 +1,7 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
+import { filterForm, filtersOf } from "./filters.js";
 import { IdList } from "./ids.js";
 import { inDoubt, keep, settle } from "./doubt.js";
 import { OpenOrders } from "./orders.js";
@@ -44,7 +45,7 @@ export class PressPanel {
     this.list = h("div", { class: "choices", id: "groups" });
     this.ids = new IdList(() => this.update());
     this.detail = h("div", { class: "detail-of-scope", hidden: true });
-    this.filters = this.buildFilters();
+    this.filters = filterForm(() => this.update());
     this.openOrders = new OpenOrders();
     this.latch = h("input", { type: "checkbox", id: "latch" });
     this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
@@ -72,18 +73,6 @@ export class PressPanel {
       this.act = h("div", { class: "act" }, h("div", { class: "above" }, this.answer, this.touched, this.locked, this.byWord), this.hold, this.note));
     new ResizeObserver(() => document.documentElement.style.setProperty("--act-height", `${this.act.offsetHeight}px`)).observe(this.act);
     this.update();
-  }
-
-  buildFilters() {
-    const pick = (name, label, values) => h("label", { class: "field" }, h("span", {}, label),
-      h("select", { name, onchange: () => this.update() }, h("option", { value: "" }, "every"),
-        values.map((value) => h("option", { value }, value.replaceAll("_", " ").toLowerCase()))));
-    return h("div", { class: "filters" },
-      pick("side", "Side", ["BUY", "SELL"]),
-      pick("type", "Order type", ["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"]),
-      pick("instrument_type", "Instrument type", ["COMMON_STOCK", "INDEX", "OPTION", "CASH"]),
-      h("label", { class: "field" }, h("span", {}, "Instruments"),
-        h("input", { name: "instruments", autocomplete: "off", placeholder: "every; or AAPL, MSFT", oninput: () => this.update() })));
   }
 
   buildHold() {
@@ -147,11 +136,7 @@ export class PressPanel {
   }
 
   asked() {
-    const filters = {};
-    for (const select of this.filters.querySelectorAll("select")) if (select.value) filters[select.name] = select.value;
-    const instruments = this.filters.querySelector("[name=instruments]").value.split(",").map((one) => one.trim()).filter(Boolean);
-    if (instruments.length) filters.instruments = instruments;
-    const body = { scope: {}, filters };
+    const body = { scope: {}, filters: filtersOf(this.filters) };
     if (this.scope === "all") body.scope.all = true;
     if (this.scope === "groups") body.scope.groups = [...this.groups].sort();
     if (this.scope === "accounts") body.scope.accounts = this.ids.listed;
@@ -330,12 +315,9 @@ export class PressPanel {
   /** Say that a press in doubt did not arrive, and offer to press it again: it goes with the same key. */
   miss({ command: typed }, { isRestarted }) {
     this.missed = true;
-    const title = `Your press had not arrived at ${utc(new Date().toISOString())}`;
-    shout(title);
-    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title),
-      h("p", {}, isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it."),
-      h("p", {}, "Choose the same and hold the button to press again: with the same key, so that both are one."),
-      h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed))));
+    const why = isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it.";
+    this.tell(`Your press had not arrived at ${utc(new Date().toISOString())}`,
+      `${why} Choose the same and hold the button to press again: with the same key, so that both are one.`, typed);
     this.update();
   }
 
@@ -343,14 +325,19 @@ export class PressPanel {
     const isRefused = !isOut || (error instanceof Refusal && error.isCertain && !error.isSecond);
     if (isRefused && isOut) settle();
     const isIdle = isRefused && (error.code === "idle" || error.status === 401);
-    const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
     this.ids.judge(error.errors);
     const isMarked = this.ids.wrong.size > 0; // what is wrong is told where it stands
-    const words = isMarked ? "Not every account can be pressed" : error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
-    shout(`${title}: ${words}`);
-    put(this.answer, h("div", { class: "panel bad" },
-      h("h2", {}, title), h("p", {}, isMarked ? `${words}: correct what is marked, or leave it out.` : `${words}. ${error.remedy ?? ""}`), isMarked ? null : mistakes(error),
-      isIdle ? null : h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(commandLine(body)))));
+    const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
+    this.tell(isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived",
+      isMarked ? "Not every account can be pressed: correct what is marked, or leave it out." : `${words}. ${error.remedy ?? ""}`,
+      isIdle ? "" : commandLine(body), isMarked ? null : mistakes(error));
     if (isIdle) this.token.focus();
+  }
+
+  /** Say what became of a press, above the button, with what to type instead. */
+  tell(title, words, typed, more = null) {
+    shout(`${title}: ${words}`);
+    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title), h("p", {}, words), more,
+      typed ? h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed)) : null));
   }
 }

@@ -10,12 +10,12 @@ import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
 
-const KEPT = "panic-room", KEEP_MS = 5000;
+const KEPT = "panic-room";
 const DOUBT_MS = 2000;
 const STREAM_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null, isKept = false, keptAt = 0;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null, isKept = false;
 
 const link = new Link({
   room(found) {
@@ -238,8 +238,6 @@ async function openRun(run) {
 
 /** Keep what the service said last, for a page that is opened where it does not answer. */
 function keepRoom() {
-  if (roomAt - keptAt < KEEP_MS) return;
-  keptAt = roomAt;
   localStorage.setItem(KEPT, JSON.stringify({ room, at: roomAt }));
 }
 
