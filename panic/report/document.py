@@ -194,6 +194,7 @@ CLOCK_UNEXPLAINED: Final = "clock_unexplained"
 NOT_ATTEMPTED: Final = "not_attempted"
 ROSTER_SHRANK: Final = "roster_shrank"
 UNLISTED: Final = "unlisted_accounts"
+UNDER_WAY: Final = "under_way"
 LEFT_OUT: Final = (UNLISTED, ROSTER_SHRANK, NOT_ATTEMPTED)
 """The flags that are told before anything else: accounts that nobody cancelled in."""
 NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
