@@ -21,7 +21,7 @@ from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
 from panic.config.own_files import refuse_own
 from panic.kit import background, terminal
-from panic.kit.errors import UsageError
+from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import replace
 from panic.kit.words import clip
 from panic.report.document import Report, pieces
@@ -80,9 +80,15 @@ def wants_json(options: argparse.Namespace) -> bool:
 
 
 def show(document: str, lines: Iterable[RenderableType], options: argparse.Namespace) -> None:
-    """Print a document, which is JSON, or for people these lines; and save it."""
-    terminal.out(document if wants_json(options) else _drawn(lines, sys.stdout))
-    save("document", [document.encode()], options.output)
+    """Print a document, which is JSON, or for people these lines; and save it. Half of it is no success."""
+    hand_over(document if wants_json(options) else _drawn(lines, sys.stdout), document, options)
+
+
+def hand_over(text: str, document: str, options: argparse.Namespace) -> None:
+    """Print a text, and save the document; a PanicError where it got to neither."""
+    delivered = terminal.out(text)
+    if not save("document", [document.encode()], options.output) and not delivered:
+        raise PanicError("standard output is gone before it had all of this")
 
 
 def rows(columns: Iterable[str], cells: Iterable[Iterable[object]]) -> str:
