@@ -10,10 +10,10 @@ from panic.config.own_files import PACE
 from panic.kit.files import read_regular, replace
 
 DISK_S = 0.1
-"""How long a press waits for a disk that does not answer."""
+"""How long a disk may take that does not answer."""
 
 UNHURRIED_S = 2.0
-"""How long that may take where nothing waits to be sent: when a run is over, or in a plan."""
+"""How long it may take to tell a lost half of the roster: when a run is over, or in a plan."""
 
 _BYTES_MOST = 1 << 16
 

@@ -10,7 +10,7 @@ from panic.config import Settings
 from panic.engine.lanes import Lanes
 from panic.kit.background import wait, within
 from panic.run import learned
-from panic.run.learned import DISK_S, UNHURRIED_S
+from panic.run.learned import DISK_S
 
 _VALID_FOR = timedelta(days=7)
 
@@ -36,7 +36,7 @@ async def remember(settings: Settings, lanes: Lanes) -> None:
     if rates := {**lanes.known, **lanes.rates()}:  # a narrow run keeps the others' paces
         pace = {"at": f"{datetime.now(UTC):%FT%TZ}", "per_second": rates}
         with suppress(Exception):
-            await wait(lambda: learned.write(settings, pace), UNHURRIED_S, "pace")
+            await wait(lambda: learned.write(settings, pace), DISK_S, "pace")
 
 
 def _rates(said: dict[str, Any]) -> dict[str, float]:
