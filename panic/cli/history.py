@@ -64,7 +64,7 @@ def do_show(options: argparse.Namespace) -> int:
     """Print a report rebuilt from the ledger; the exit code is the run's own, or at least 10 in doubt."""
     ledger, heads = _ledger(options), heads_of(options)
     run = history.find(ledger, options.run)
-    report = history.recall(ledger, run).report()
+    report = history.recall(ledger, run).report(now=True)
     output.deliver(report, options)
     signed = signing.signed_beside(ledger)
     if not heads and not signed:

@@ -25,9 +25,8 @@ def do_orders(options: argparse.Namespace) -> int:
     found = loop.run(open_orders(prepared))
     if options.format == "csv":
         columns = [field.name for field in fields(OpenOrder)]
-        terminal.out(output.rows(columns, map(astuple, found.orders)))
+        output.hand_over(output.rows(columns, map(astuple, found.orders)), to_json(found).decode(), options)
         terminal.say(f"panic: {found.headline}")
-        output.save("document", to_json(found).decode(), options.output)
     else:
         output.show(to_json(found).decode(), table(found, terminal.width()), options)
     for flag in (*doubts_of_plan(settings, prepared.roster), *prepared.flags):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -20,13 +21,14 @@ from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
 from panic.config.own_files import refuse_own
 from panic.kit import background, terminal
-from panic.kit.errors import UsageError
+from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import replace
 from panic.kit.words import clip
-from panic.report.document import Report, to_json
+from panic.report.document import Report, pieces
 from panic.report.order_list import OrderReport
 
 SAVING_S = 5.0  # a file system may hang, and the reader has seen the document already
+_AN_ACCOUNT_S = 1e-4  # more for each account that a report tells of
 _LOOK_S = 1.0  # to rule out that a file is panic's own; after that it is not written
 
 # All that shows a report is imported before the run begins: an upgrade may replace it on disk meanwhile.
@@ -78,9 +80,15 @@ def wants_json(options: argparse.Namespace) -> bool:
 
 
 def show(document: str, lines: Iterable[RenderableType], options: argparse.Namespace) -> None:
-    """Print a document, which is JSON, or for people these lines; and save it."""
-    terminal.out(document if wants_json(options) else _drawn(lines, sys.stdout))
-    save("document", document, options.output)
+    """Print a document, which is JSON, or for people these lines; and save it. Half of it is no success."""
+    hand_over(document if wants_json(options) else _drawn(lines, sys.stdout), document, options)
+
+
+def hand_over(text: str, document: str, options: argparse.Namespace) -> None:
+    """Print a text, and save the document; a PanicError where it got to neither."""
+    delivered = terminal.out(text)
+    if not save("document", [document.encode()], options.output) and not delivered:
+        raise PanicError("standard output is gone before it had all of this")
 
 
 def rows(columns: Iterable[str], cells: Iterable[Iterable[object]]) -> str:
@@ -94,17 +102,17 @@ def rows(columns: Iterable[str], cells: Iterable[Iterable[object]]) -> str:
 def deliver(report: Report, options: argparse.Namespace) -> None:
     """Print and save the report; whatever fails here, the run is done and its exit code stands."""
     try:
-        _deliver(report, to_json(report).decode(), options)
+        _deliver(report, options)
     except Exception as error:  # noqa: BLE001  (the run is over, and its verdict must still get out)
         terminal.say(f"panic: the report could not be shown: {type(error).__name__}")
         terminal.say(_closing(report))
 
 
-def _deliver(report: Report, document: str, options: argparse.Namespace) -> None:
+def _deliver(report: Report, options: argparse.Namespace) -> None:
     try:
-        delivered = terminal.out(_shown(report, document, options))
+        delivered = terminal.out(_shown(report, options))
     finally:
-        saved = save("report", document, options.output)
+        saved = save("report", pieces(report), options.output, _AN_ACCOUNT_S * len(report.accounts))
     if not delivered and not saved:
         terminal.say(
             f"panic: standard output is gone; the report follows here\n{_drawn(table(report), sys.stderr)}"
@@ -113,13 +121,13 @@ def _deliver(report: Report, document: str, options: argparse.Namespace) -> None
         terminal.say(_closing(report))
 
 
-def _shown(report: Report, document: str, options: argparse.Namespace) -> str:
+def _shown(report: Report, options: argparse.Namespace) -> str | Iterable[str]:
     if options.format == "csv":
         orders = (
             (account.id, account.name, *astuple(one)) for account in report.accounts for one in account.order_list
         )
         return rows(["account", "name", *(field.name for field in fields(OrderReport))], orders)
-    return document if wants_json(options) else _drawn(table(report), sys.stdout)
+    return map(bytes.decode, pieces(report)) if wants_json(options) else _drawn(table(report), sys.stdout)
 
 
 def _closing(report: Report) -> str:
@@ -131,22 +139,23 @@ def _drawn(lines: Iterable[RenderableType], stream: TextIO | None) -> str:
     return draw(lines, width=terminal.width(), colour=terminal.colour(stream))
 
 
-def save(what: str, document: str, path: Path | None) -> bool:
+def save(what: str, document: Iterable[bytes], path: Path | None, more_s: float = 0.0) -> bool:
     """Write a document into a file, if one is named; what stands in the way is said, and costs little time."""
     if path is None:
         return False
+    within_s = SAVING_S + more_s
     try:
-        background.within(partial(_write, document, path), SAVING_S, "output")
+        background.within(partial(_write, document, path), within_s, "output")
     except (OSError, ValueError, RuntimeError) as error:  # the last: no thread can be started
-        why = getattr(error, "strerror", None) or str(error) or f"it took longer than {SAVING_S:g} s"
+        why = getattr(error, "strerror", None) or str(error) or f"it took longer than {within_s:g} s"
         terminal.say(f"panic: the {what} could not be written to {path} ({why})")
         return False
     return True
 
 
-def _write(document: str, path: Path) -> None:
+def _write(document: Iterable[bytes], path: Path) -> None:
     """Write it beside its name and move it there, so that nobody reads half of one; a link stays a link."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a file")
-    replace(path, f"{document}\n".encode())  # it names every account
+    replace(path, chain(document, [b"\n"]))

@@ -15,6 +15,7 @@ from panic.engine.forecast import Forecast, planned
 from panic.engine.lanes import Lanes
 from panic.kit import terminal
 from panic.kit.errors import by_cause
+from panic.kit.words import accounts as counted
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
@@ -131,7 +132,7 @@ def _open_now(prepared: Prepared, lanes: Lanes) -> str:
     except Exception as error:  # noqa: BLE001  (the plan is worth showing all the same)
         return f"not asked: {type(error).__name__}"
     if found.is_blind:
-        return f"not asked: {found.not_known[-1].why}"
+        return f"not known: {found.not_known[-1].why}"
     is_cut = any(one.why == TOO_LATE for one in found.not_known)
     return f"{found.headline} (asked for {_LOOK_S:g} s; panic orders reads them all)" if is_cut else found.headline
 
@@ -145,7 +146,7 @@ def plan_table(
     yield Text(f"DRY RUN  nothing was cancelled{lost}", style="bold")
     yield Text(base_url)
     what = f"{plan.scope}{narrowing(plan.scope.filters.query())}"
-    yield Text(f"would cancel in {len(plan.accounts):,} accounts ({what})")
+    yield Text(f"would cancel in {counted(len(plan.accounts))} ({what})")
     if open_now is not None:
         yield Text(f"open now: {open_now}")
     groups = [f"{group or '(none)'} {count:,}" for group, count in plan.groups.items()]

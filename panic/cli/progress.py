@@ -136,7 +136,8 @@ def _status_line(run: Run, overview: Overview) -> str:
 
 def _provisional(run: Run, overview: Overview) -> str:
     """Say what every account has come to; never the verdict, which only the end of a run gives."""
-    watch = run.engine.deadline.pace.watch_s
+    pace = run.engine.deadline.pace
+    watch = min(pace.watch_s, round(pace.deadline - run.story.began_at - run.elapsed_s, 1))
     line = f"{_drill(run)}{overview.so_far()} ({run.elapsed_s:.1f} s)"
     return f"{line}; watching {watch:g} s for orders that reappear" if watch and overview.progress.clear else line
 

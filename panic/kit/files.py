@@ -5,7 +5,7 @@ import os
 import shlex
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -52,13 +52,13 @@ def why(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file for its owner alone, at once and durably, also over another; after an OSError it stays."""
+def replace(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file for its owner alone, at once and durably, also over another, which stays after an OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(part, flags, 0o600), "wb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes) else data)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)

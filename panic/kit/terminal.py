@@ -10,6 +10,7 @@ import queue
 import shutil
 import sys
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -38,11 +39,15 @@ def say(words: str) -> None:
     errors.write(words if words.endswith("\n") else words + "\n")
 
 
-def out(text: str) -> bool:
-    """Write to standard output; False if it did not get there."""
+def out(text: str | Iterable[str]) -> bool:
+    """Write a text, or its pieces, to standard output; False if it did not get there."""
     with suppress(OSError, ValueError, AttributeError):
         os.set_blocking(sys.stdout.fileno(), True)  # else a slow reader of a pipe would get half a report
-    return _write(sys.stdout, text if text.endswith("\n") else text + "\n")
+    piece = "\n"
+    for piece in [text] if isinstance(text, str) else text:
+        if not _write(sys.stdout, piece):
+            return False
+    return piece.endswith("\n") or _write(sys.stdout, "\n")
 
 
 class _Errors(io.TextIOBase):

@@ -52,6 +52,11 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     return f"Did you mean {close}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 
+def accounts(count: int) -> str:
+    """Count accounts in words."""
+    return f"{count:,} account{'s' * (count != 1)}"
+
+
 def money(dollars: Decimal) -> str:
     """Say how much money it is, as people do: $3,400 or $41.2 M."""
     for unit, size in (("B", 10**9), ("M", 10**6)):

@@ -15,6 +15,7 @@ from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.kit.collector import Pause
 from panic.kit.errors import UsageError
+from panic.kit.process import is_alive
 from panic.kit.words import clip, closest
 from panic.ledger import reader
 from panic.ledger.events import Event, Head, decode
@@ -49,10 +50,15 @@ class Past:
     damage: tuple[str, ...]
     faults: tuple[str, ...]
 
-    def report(self) -> Report:
-        """Rebuild the report as it was printed, but with nothing clear if anything is wrong."""
+    def report(self, *, now: bool = False) -> Report:
+        """Rebuild the report as it was printed, but with nothing clear if anything is wrong.
+
+        With `now`, it says whether a process on this machine still works on it, which a record alone cannot say.
+        """
+        process = self.replay.process if now and self.replay.finished is None else None
+        under_way = process is not None and is_alive(process) is True
         try:
-            return report_of(self.replay, self.head, (*self.damage, *self.faults))
+            return report_of(self.replay, self.head, (*self.damage, *self.faults), under_way=under_way)
         except ValueError as error:
             raise UsageError(f"run {self.replay.run}: {error}") from error
 

@@ -22,6 +22,7 @@ from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sendin
 from panic.report.account import Circumstances
 from panic.report.document import (
     RECORD_DAMAGED,
+    UNDER_WAY,
     Flag,
     Joining,
     LatchReport,
@@ -42,6 +43,8 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _LOST = "nothing is on record of its end: the process died first"
 
 _UNSENT = "no DELETE of it is on record; one may have left in the last moment before the process died"
+
+_GOING_ON = "nothing is on record of its end yet", "no DELETE of it is on record yet"
 
 UNFINISHED = "unfinished"
 """Code of the flag on the report of an unfinished run."""
@@ -110,18 +113,18 @@ class Replay:
         """What was asked for."""
         return scope_of(self.pressed.scope) if self.pressed else Scope()
 
-    def close(self) -> None:
+    def close(self, lost: str = _LOST, unsent: str = _UNSENT) -> None:
         """Treat a DELETE that was sent but has no end on record as unanswered: it may have arrived."""
         for account, (nth, at) in self._sent.items():
             case = self.cases[account]
             if nth > case.cancels:
-                case.cancelled(Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST), _NO_PACE)
+                case.cancelled(Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=lost), _NO_PACE)
                 case.attempts[-1] = case.attempts[-1]._replace(at=at)
         self._sent.clear()
         if self.finished is None:
             for case in self.cases.values():
                 if case.outcome is Outcome.NOT_ATTEMPTED:
-                    case.note(_UNSENT)
+                    case.note(unsent)
 
     def _send(self, event: Event, sending: Sending) -> None:
         for account, nth in sending.deletes:
@@ -174,18 +177,22 @@ class Replay:
             case.resume(0.0, _NO_PACE)
 
 
-def report_of(replay: Replay, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
+def report_of(
+    replay: Replay, head: Head | None = None, damage: Sequence[str] = (), *, under_way: bool = False
+) -> Report:
     """Fold the report as it was printed, but with nothing clear if there is any damage.
+
+    `under_way` says that its process still works on it.
 
     Raises:
         ValueError: The record does not tell who pressed, or of which accounts.
     """
-    replay.close()
+    replay.close(*_GOING_ON if under_way else ())
     if replay.pressed is None:
         raise ValueError("the record does not tell who pressed, and why")
     if not replay.cases and not replay.unsent:
         raise ValueError("the record does not tell of which accounts")
-    facts = _circumstances(replay, replay.pressed, damage)
+    facts = _circumstances(replay, replay.pressed, damage, under_way=under_way)
     report = fold(replay.cases.values(), replay.unsent, facts, time_of_day)
     if replay.finished is None:
         return report
@@ -215,11 +222,11 @@ def circumstances(
     )
 
 
-def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> Circumstances:
+def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str], *, under_way: bool) -> Circumstances:
     end = replay.finished
     lasted_s = round((replay.last_at - pressed.started_at).total_seconds(), 3)
     flags = [Flag(RECORD_DAMAGED, clip(words, 500)) for words in damage]
-    flags += replay.flags if end else _unfinished_flags(replay, pressed.base_url)
+    flags += replay.flags if end else _unfinished_flags(replay, pressed.base_url, under_way=under_way)
     return circumstances(
         replay.run,
         pressed,
@@ -237,11 +244,14 @@ def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> C
     )
 
 
-def _unfinished_flags(replay: Replay, base_url: str) -> Iterable[Flag]:
-    text = f"this run did not come to its end ({replay.process}): panic resume {replay.run}, or press again"
-    yield Flag(UNFINISHED, text)
+def _unfinished_flags(replay: Replay, base_url: str, *, under_way: bool) -> Iterable[Flag]:
+    if under_way:
+        yield Flag(UNDER_WAY, f"this run is under way ({replay.process}): this is what is on record of it so far")
+    else:
+        text = f"this run did not come to its end ({replay.process}): panic resume {replay.run}, or press again"
+        yield Flag(UNFINISHED, text)
     yield from replay.flags
-    yield from from_cases(list(replay.cases.values()), base_url, stopped=False)
+    yield from from_cases(list(replay.cases.values()), base_url, stopped=False, over=not under_way)
     yield from (Flag(RECORD_DAMAGED, words) for words in replay.oddities)
 
 

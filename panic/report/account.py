@@ -186,7 +186,7 @@ _REFUSED_ADVICE = {
 }
 _UNKNOWN_ADVICE = {
     Outcome.UNREACHABLE: "Nothing was sent: the broker is out of reach. Mend network or base_url; press again.",
-    Outcome.NOT_ATTEMPTED: "Nothing was sent: the run ended first. Press again.",
+    Outcome.NOT_ATTEMPTED: "No cancel of it was sent. Press again.",
     Outcome.NOTHING_TO_CANCEL: "It answered 404, and not in the broker's words. Check the id and base_url.",
 }
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan
 from panic.accounts.roster import Account
 from panic.broker.outcomes import EXIT_CODES, Verdict
+from panic.kit.words import accounts as counted
 from panic.kit.words import money
 from panic.orders import Order
 from panic.report.order_list import Scrub, fit
@@ -137,7 +138,7 @@ def fold(
     took_s: float,
     scrub: Scrub = str,
 ) -> OpenOrders:
-    """OrderSum up what was seen in the accounts of a plan; `scrub` takes secrets out of what the broker says."""
+    """Sum up what was seen in the accounts of a plan; `scrub` takes secrets out of what the broker says."""
     seen = tuple(seen)
     orders = sorted((_told(one.account, order, scrub) for one in seen for order in one.orders), key=_largest_first)
     not_known = (*_unsent(plan), *_doubted(seen))
@@ -201,7 +202,7 @@ def _largest_first(order: OpenOrder) -> tuple[bool, Decimal, int, str]:
 
 
 def _sums(orders: Iterable[OpenOrder], key: Callable[[OpenOrder], tuple[str, str, str]]) -> tuple[OrderSum, ...]:
-    """OrderSum up by group, symbol and side, as far as `key` tells them apart; the largest first."""
+    """Sum up by group, symbol and side, as far as `key` tells them apart; the largest first."""
     together: dict[tuple[str, str, str], list[OpenOrder]] = {}
     for order in orders:
         together.setdefault(key(order), []).append(order)
@@ -240,18 +241,14 @@ def _doubted(seen: Iterable[Seen]) -> Iterable[NotKnown]:
 
 def _headline(total: OrderSum, accounts: int, not_known: int) -> str:
     """Say it in a line; a sum that may lack something never looks whole."""
-    blind = f"{not_known:,} of {_accounts(accounts)} could not be read whole; " if not_known else ""
+    blind = f"{not_known:,} of {counted(accounts)} could not be read whole; " if not_known else ""
     if not total.orders:
-        return f"{blind}no open order was seen" if blind else f"no open order in {_accounts(accounts)}"
+        return f"{blind}no open order was seen" if blind else f"no open order in {counted(accounts)}"
     marks = [(total.outlive_the_day, "good-till-cancel"), (total.on_close, "on close")]
     marked = ", ".join(f"{count:,} {what}" for count, what in marks if count)
-    where = f"in {total.accounts:,} of {_accounts(accounts)}{'; ' if marked else ''}{marked}"
+    where = f"in {total.accounts:,} of {counted(accounts)}{'; ' if marked else ''}{marked}"
     orders = f"{total.orders:,} open order{'s' * (total.orders != 1)}"
     return f"{blind}{'at least ' if blind else ''}{orders}{_worth(total)}, {where}"
-
-
-def _accounts(count: int) -> str:
-    return f"{count:,} account{'s' * (count != 1)}"
 
 
 def _worth(total: OrderSum) -> str:

@@ -12,6 +12,9 @@ from panic.kit.files import read_regular, replace
 DISK_S = 0.1
 """How long a disk may take that does not answer."""
 
+UNHURRIED_S = 2.0
+"""How long it may take to tell a lost half of the roster: when a run is over, or in a plan."""
+
 _BYTES_MOST = 1 << 16
 
 

@@ -12,7 +12,7 @@ from panic.kit.background import wait, within
 from panic.report import flags
 from panic.report.document import Flag
 from panic.run import learned
-from panic.run.learned import DISK_S
+from panic.run.learned import UNHURRIED_S
 
 _ROWS: Final = "rows"
 
@@ -46,7 +46,7 @@ def look(settings: Settings, roster: Roster, *, is_whole: bool = False) -> int:
 async def doubts(settings: Settings, roster: Roster, *, is_whole: bool = False) -> list[Flag]:
     """Give a flag where it has lost many rows, as `look` has it; a disk that hangs is not waited for."""
     with suppress(Exception):
-        good = await wait(lambda: look(settings, roster, is_whole=is_whole), DISK_S, "roster-size")
+        good = await wait(lambda: look(settings, roster, is_whole=is_whole), UNHURRIED_S, "roster-size")
         return [*flags.from_roster(good, rows_of(roster))]
     return []
 
@@ -54,6 +54,6 @@ async def doubts(settings: Settings, roster: Roster, *, is_whole: bool = False) 
 def doubts_of_plan(settings: Settings, roster: Roster) -> list[Flag]:
     """Give the same where nothing may be written."""
     with suppress(Exception):
-        good = within(lambda: known(settings), DISK_S, "roster-size")
+        good = within(lambda: known(settings), UNHURRIED_S, "roster-size")
         return [*flags.from_roster(good or 0, rows_of(roster))]
     return []

@@ -10,10 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from panic.broker.outcomes import Standing
+from panic.engine.case import Case
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, Simulator
 from tests.cli.inside import typed
-from tests.cli.ledgers import LEDGER, SETTINGS, events, kinds
+from tests.cli.ledgers import LEDGER, SETTINGS, events, kinds, replayed
 from tests.cli.support import (
     PRESS,
     Finished,
@@ -40,6 +42,12 @@ SHOW = ("show", "last", "--format", "json")
 async def ask(firm: Firm, *words: str) -> Finished:
     """Carry out one command in this firm, in a process."""
     return await panic(*firm.lines(*words), cwd=firm.folder)
+
+
+def cases_of(folder: Path) -> list[Case]:
+    """The accounts of the last run, as far as its record goes."""
+    replay = replayed(folder)
+    return list(replay.cases.values()) if replay else []
 
 
 async def killed(firm: Firm, simulator: Simulator, *words: str) -> None:
@@ -261,3 +269,24 @@ async def test_the_key_is_nowhere(tmp_path: Path):
     assert (True, True) == (any("wal" in name for name in during), "report.json" in written)
     texts = told | {f"{name}, {when}": data.decode("latin-1") for when, name, data in kept}
     assert {} == {name: how for name, text in texts.items() if (how := traces(text, QUOTED))}
+
+
+async def test_a_run_that_goes_on_is_shown_as_what_it_has_come_to(tmp_path: Path):
+    """With the word of its own terminal, and nobody is told to resume it; killed, it is unfinished."""
+    async with simulate(account(1), account(2)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        async with started(*firm.lines(*PRESS, "--watch", "60"), cwd=tmp_path) as process:
+            await until(lambda: sum(one.standing is Standing.CLEAR for one in cases_of(tmp_path)) == 2)
+            going = await ask(firm, "show", "last", "--format", "table")
+            process.signal(signal.SIGKILL)
+            await process.finish()
+        over = await ask(firm, "show", "last", "--format", "table")
+
+    assert (10, True) == (
+        going.code,
+        going.out.startswith("CLEAR SO FAR  every account was read clear, and the run"),
+    )
+    assert "this run is under way" in going.out
+    assert "resume" not in going.out
+    assert (10, True) == (over.code, over.out.startswith("UNVERIFIED"))
+    assert "panic resume" in over.out

@@ -71,6 +71,18 @@ async def test_standard_output_is_full(tmp_path: Path, full: BinaryIO):
     assert "Traceback" not in bare.err + saved.err
 
 
+@pytest.mark.parametrize("words", [("orders", "--all", "--format", "csv"), ("check",), (*PRESS, "--dry-run")])
+async def test_half_a_document_is_no_success(tmp_path: Path, full: BinaryIO, words: tuple[str, ...]):
+    """70, and it is said, where a disk was full: a program would take the rest for all there is."""
+    async with simulate(account(1)) as simulator:
+        firm, file = Firm(tmp_path, simulator.base_url, [1]), tmp_path / "found.json"
+        bare = await panic(*firm.lines(*words), cwd=tmp_path, stdout=full)
+        saved = await panic(*firm.lines("orders", "--all", "--output", str(file)), cwd=tmp_path, stdout=full)
+
+    assert (70, "panic: standard output is gone before it had all of this") == (bare.code, bare.last_line)
+    assert (0, 1) == (saved.code, len(json.loads(file.read_text())["orders"]))
+
+
 async def test_every_stream_is_gone(tmp_path: Path):
     """Even then every account is fired and the exit code is right."""
     async with simulate_40() as simulator:

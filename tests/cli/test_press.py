@@ -144,9 +144,9 @@ def test_a_dry_run_prints_the_plan_and_what_is_open_and_only_reads(tmp_path: Pat
 @pytest.mark.parametrize(
     ("faults", "words", "why"),
     [
-        ((Fault("status", on="GET", status=403),), (), "Simulated 403"),
-        ((Fault("hang", on="GET"),), (), "the broker did not answer in time"),
-        ((), ("--no-verify",), "--no-verify"),
+        ((Fault("status", on="GET", status=403),), (), "not known: Simulated 403"),
+        ((Fault("hang", on="GET"),), (), "not known: the broker did not answer in time"),
+        ((), ("--no-verify",), "not asked: --no-verify"),
     ],
 )
 def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
@@ -157,8 +157,8 @@ def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
     with beside(simulate(account(1, *faults))) as simulator:
         plan, table = both(Firm(tmp_path, simulator.base_url, [1]), *PRESS, "--dry-run", *words)
 
-    assert ([1], f"not asked: {why}") == (plan["accounts"], plan["open_orders"])
-    assert "would cancel in 1 accounts" in table
+    assert ([1], why) == (plan["accounts"], plan["open_orders"])
+    assert "would cancel in 1 account " in table
 
 
 def test_a_dry_run_that_had_no_time_for_all_says_what_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

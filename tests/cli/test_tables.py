@@ -1,6 +1,7 @@
 """A report for people: the verdict first, never too wide, and never anybody else's escape codes."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,13 +9,13 @@ from rich.cells import cell_len
 
 from panic.accounts.plan import Scope, Unsent, plan
 from panic.accounts.roster import Account
-from panic.broker.outcomes import Standing
+from panic.broker.outcomes import Standing, Verdict
 from panic.cli.check import check_table
 from panic.cli.press import plan_table
 from panic.cli.tables.drawing import draw
 from panic.cli.tables.report import table
 from panic.orders import Filters
-from panic.report.document import Flag, Pace, Report, Timings
+from panic.report.document import FILTER_NAMES_NOTHING, UNDER_WAY, Flag, Pace, Report, Timings
 from panic.run.check import AccountCheck, CheckReport, State
 from tests.kit.builders import a_bad_row, a_read, a_roster, an_answer, an_order, look, no_answer
 from tests.report.test_report import a_report, a_worked_case, the
@@ -41,10 +42,10 @@ UNVERIFIED 3
   → The broker answered the cancel, but nobody saw that nothing is open. Look,
   or press again. Call the desk, +1 555 0100, quoting r3.
 
-CLEAR      1 accounts, read between 00:00:01 and 00:00:01 UTC
+CLEAR      1 account, read between 00:00:01 and 00:00:01 UTC
 
 orders: 0 accepted for cancel, 0 seen cancelled, 0 filled meanwhile, 1 seen open
-coverage: 1 accounts read clear: nothing but ended orders over 400 days, 0 of 1
+coverage: 1 account read clear: nothing but ended orders over 400 days, 0 of 1
 named orders seen ended
 
 OPEN  orders are still open in 1 of 3 accounts; 2 are not clear; 1 order not
@@ -105,6 +106,20 @@ def a_check(ok: bool = False, **facts: Any) -> CheckReport:
 def test_a_small_report_reads_like_this():
     """Word for word, so that a change of it is seen."""
     assert GOLDEN == drawn(a_small_report(), width=80)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"), [((), "CLEAR SO FAR  "), ([FILTER_NAMES_NOTHING], "UNVERIFIED SO FAR  ")]
+)
+def test_a_run_under_way_has_the_word_of_its_terminal(more: Sequence[str], word: str):
+    """What was read clear is clear so far, unless something doubts all of it; the report itself is unverified."""
+    flags = [Flag(code, code) for code in (UNDER_WAY, *more)]
+    case = a_worked_case(1, an_answer(), standing=Standing.CLEAR)
+    report = a_report(case, flags=flags, finished=False)
+
+    assert Verdict.UNVERIFIED is report.verdict
+    assert drawn(report).startswith(word)
+    assert not drawn(a_report(case, finished=False)).startswith("CLEAR")
 
 
 def test_a_wrong_key_is_one_cause_and_has_one_block():

@@ -1,5 +1,6 @@
 """A run made again from its record: as it was printed, never better, and whatever the record looks like."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,6 +59,16 @@ def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
     assert UNFINISHED == report.flags[0].code
     assert "panic resume run" in report.flags[0].text
     assert str(FIRST) in report.flags[0].text
+
+
+def test_a_run_under_way_is_not_said_to_have_died():
+    """Whoever looks while it is pressed is neither told to resume it nor that accounts were left out."""
+    report = told_of(Replay.of("run", [*start(1, 2), sending(3, (1, 1))]), under_way=True)
+    told = [*(flag.text for flag in report.flags), *the(report, 2).notes, the(report, 1).attempts[0].error or ""]
+
+    assert ["under_way"] == [flag.code for flag in report.flags]
+    assert (False, 30) == (report.finished, report.exit_code)
+    assert not re.search("died|resume|ended", " ".join(told))
 
 
 def test_a_repeated_delete_in_flight_takes_the_proof_away():

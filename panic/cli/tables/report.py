@@ -5,10 +5,11 @@ from decimal import Decimal
 
 from rich.console import RenderableType
 
-from panic.broker.outcomes import Verdict
+from panic.broker.outcomes import Verdict, worst
 from panic.cli.tables.drawing import STYLES, Text, indented, line, listed
+from panic.kit.words import accounts as counted
 from panic.kit.words import money
-from panic.report.document import LEFT_OUT, AccountReport, Report, counts
+from panic.report.document import LEFT_OUT, NEVER_CLEAR, UNDER_WAY, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 from panic.report.order_list import NAMING, largest_open
 
@@ -27,7 +28,13 @@ _PACES_MOST = 6
 def verdict_line(report: Report) -> Text:
     """Give the one line that a reader at 3 a.m. reads."""
     drill = "DRILL · " if report.drill else ""
-    return line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {headline(report)}")
+    verdict, so_far = report.verdict, ""
+    if any(flag.code == UNDER_WAY for flag in report.flags):
+        so_far = " SO FAR"  # as the terminal of the press says; unverified, as it would be called, alarms in vain
+        verdict = (
+            worst(*report.totals.verdicts) if not any(f.code in NEVER_CLEAR for f in report.flags) else verdict
+        )
+    return line((f"{drill}{verdict.upper()}{so_far}", STYLES[verdict]), f"  {headline(report)}")
 
 
 def table(report: Report) -> Iterable[RenderableType]:
@@ -172,7 +179,7 @@ def _attempts(account: AccountReport) -> str:
 def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     times = sorted(account.as_of for account in accounts if account.as_of)
     when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
-    yield line(_word(Verdict.CLEAR), f" {len(accounts):,} accounts{when}")
+    yield line(_word(Verdict.CLEAR), f" {counted(len(accounts))}{when}")
     odd = [account for account in accounts if account.notes]
     for account in odd[:_ODD_MOST]:
         yield indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")
@@ -192,10 +199,10 @@ def _sums(report: Report) -> Iterable[Text]:
     if not report.scope.verify:
         yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
         return
-    counted = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
+    by_count = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
     filtered = any(filters_of(report.scope).values())
     what = "no order that the filters name is open" if filtered else "nothing but ended orders"
-    proven = f"{coverage.accounts_clear:,} accounts read clear{counted}: {what} over"
+    proven = f"{counted(coverage.accounts_clear)} read clear{by_count}: {what} over"
     yield Text(
         f"coverage: {proven if coverage.accounts_clear else 'no account was proven clear in'} "
         f"{coverage.lookback_s / 86_400:.0f} days, "

@@ -104,7 +104,7 @@ def _scope(ledger: LedgerFiles, run: str) -> Scope:
 
 
 def _report(ledger: LedgerFiles, run: str) -> bytes:
-    return reports.to_json(history.recall(ledger, run).report())
+    return reports.to_json(history.recall(ledger, run).report(now=True))
 
 
 async def until_swept(live: Live) -> None:
