@@ -5,8 +5,8 @@ import { CODES, number, STATES } from "./words.js";
 
 const day = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
-/** Draw the sheet's own part of a board and its accounts: rows of id, name, group and owner. */
-function sheet({ run_id: run, base_url: host, started_at: began, finished_at: ended, codes }, accounts) {
+/** Draw the sheet's own part of a board and its accounts, rows of id, name, group and owner, as it was told then. */
+function sheet({ run_id: run, base_url: host, started_at: began, finished_at: ended, codes }, accounts, toldAt) {
   const desks = new Map();
   accounts.forEach(([, , group], index) => {
     const counts = desks.get(group) ?? {};
@@ -18,7 +18,7 @@ function sheet({ run_id: run, base_url: host, started_at: began, finished_at: en
     h(
       "p",
       {},
-      `Report of run ${run} at ${host}. Pressed ${day(began)}${ended ? `, ended ${day(ended)}` : ", not ended"}. ` +
+      `Report of run ${run} at ${host}. Pressed ${day(began)}, ${ended ? `ended ${day(ended)}` : `not ended as of ${day(toldAt)}`}. ` +
         `Printed ${day(new Date())}.`,
     ),
     desks.size
@@ -58,8 +58,8 @@ function sheet({ run_id: run, base_url: host, started_at: began, finished_at: en
 export function paper(element, told) {
   let folded = [];
   const before = () => {
-    const [board, accounts] = told();
-    if (board) put(element, sheet(board, accounts));
+    const [board, ...more] = told();
+    if (board) put(element, sheet(board, ...more));
     folded = [...document.querySelectorAll("details:not([open])")];
     for (const one of folded) one.open = true;
   };
