@@ -189,7 +189,7 @@ def test_a_large_roster_is_not_read_in_silence(tmp_path: Path, monkeypatch: pyte
     with beside(simulate(account(1))) as simulator:
         first, second, *_ = typed(*Firm(tmp_path, simulator.base_url, [1]).lines(*PRESS)).err.splitlines()
 
-    assert (f"panic: reading {tmp_path / 'accounts.csv'} (0 MB)", "panic: 1 accounts: sending begins") == (
+    assert (f"panic: reading {tmp_path / 'accounts.csv'} (0 MB)", "panic: 1 account: sending begins") == (
         first,
         second,
     )

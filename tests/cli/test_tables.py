@@ -149,7 +149,7 @@ def test_the_largest_open_orders_are_listed_with_their_ids_and_the_others_counte
     text = drawn(a_report(case), width=200)
 
     assert (
-        "OPEN  orders are still open in 1 of 1 accounts; 8 orders open, about $3.2 M and 1 without a price\n"
+        "OPEN  orders are still open in 1 of 1 account; 8 orders open, about $3.2 M and 1 without a price\n"
         in text
     )
     assert " · 8 open, about $3.2 M · 1 DELETE" in text
