@@ -27,7 +27,7 @@ def headline(report: Report) -> str:
         if not report.finished:
             words = "every account was read clear, and the run has not come to its end"
         elif report.coverage.unlisted_accounts:
-            words = "all accounts of the roster are clear, and the broker shows others that it does not list"
+            words = "all accounts of the roster are clear, and the broker shows others that the roster lacks"
     words = words.format(all=accounts(total), these=f"{these:,}")
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"

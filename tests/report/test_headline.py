@@ -17,7 +17,7 @@ CLEAR = "every one of 1 account was read and shows no open order"
 SPARED = "no order that these filters name is open in 1 account"
 ALL = Filters("BUY", "LIMIT", "OPTION", ("A", "B"))
 NAMED = "only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B"
-UNLISTED = "all accounts of the roster are clear, and the broker shows others that it does not list"
+UNLISTED = "all accounts of the roster are clear, and the broker shows others that the roster lacks"
 UNFINISHED = "every account was read clear, and the run has not come to its end"
 
 
