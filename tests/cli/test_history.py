@@ -179,6 +179,7 @@ def test_no_ledger_yet(tmp_path: Path):
 def test_a_ledger_that_cannot_be_read_is_not_said_to_hold_no_run(tmp_path: Path):
     """Nobody knows what it holds; the list, and whoever asks for a run, is told what is wrong with it."""
     firm = Firm(tmp_path, "http://127.0.0.1:9", more=SETTINGS)
+    (tmp_path / LEDGER).parent.mkdir()
     (tmp_path / LEDGER).write_bytes(b"not a database" * 1000)
     listed, shown = typed(*firm.lines("runs", "--format", "table")), typed(*firm.lines(*SHOW))
 

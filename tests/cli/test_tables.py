@@ -122,6 +122,16 @@ def test_a_run_under_way_has_the_word_of_its_terminal(more: Sequence[str], word:
     assert not drawn(a_report(case, finished=False)).startswith("CLEAR")
 
 
+def test_the_last_account_that_was_sent_is_not_the_last_of_all_where_some_were_not():
+    """Two of three is said; and of none that nothing was sent."""
+    unsent, sent = a_worked_case(2), [a_worked_case(n, an_answer()) for n in (1, 3)]
+
+    assert " · 2 of 3 accounts sent, the last after 0.25 s · " in drawn(
+        a_report(unsent, *sent, last_first_cancel=0.25)
+    )
+    assert " · nothing was sent · " in drawn(a_report(unsent))
+
+
 def test_a_wrong_key_is_one_cause_and_has_one_block():
     """With its remedy once, the accounts under it, and how many more there are; another cause has its own."""
     ids = range(1, 81)
