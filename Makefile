@@ -30,6 +30,11 @@ $(VENV)/.dev: .locks/dev.txt | $(VENV)/.run
 	@$(PIP) install --require-hashes --no-deps -r .locks/dev.txt
 	@touch $@
 
+$(VENV)/.page: .locks/package.json .locks/package-lock.json | $(VENV)/bin/python
+	@echo "installing what checks the page's scripts (pinned, hashes checked)"
+	@mkdir -p $(VENV)/page && cp .locks/package*.json $(VENV)/page && npm ci --prefix $(VENV)/page --ignore-scripts --silent
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.run ## prepare .venv with .venv/bin/panic
 
@@ -60,11 +65,20 @@ lint: setup $(VENV)/.dev ## format, lint, types, import contract
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) -s lint-page; else echo "no npm: the page's scripts are not checked" >&2; fi
+
+PAGE := $(VENV)/page/node_modules/.bin
+
+.PHONY: lint-page
+lint-page: $(VENV)/.page ## format, lint and types of the page's scripts (needs npm)
+	@$(PAGE)/biome check --error-on-warnings
+	@$(PAGE)/tsc --project jsconfig.json
 
 .PHONY: format
 format: setup $(VENV)/.dev ## rewrite the sources in the house format
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+	@if command -v npm >/dev/null; then $(MAKE) -s $(VENV)/.page && $(PAGE)/biome check --write; fi
 
 .PHONY: bench
 bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
@@ -119,12 +133,13 @@ sbom: setup $(VENV)/.dev ## write dist/panic.cdx.json, the bill of materials (Cy
 	@mkdir -p dist && $(BIN)/python -m tests.sbom > dist/panic.cdx.json
 
 .PHONY: lock
-lock: ## pin every dependency again, with hashes and without a host (needs uv)
+lock: ## pin every dependency again, with hashes and without a host (needs uv and npm)
 	@for g in run build dev; do \
 	  case $$g in run) what="pyproject.toml --extra notify --extra oidc --extra sign";; build) what="--group build";; \
 	    dev) what="pyproject.toml --extra notify --extra oidc --extra sign --group dev";; esac; \
 	  uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links $$what --output-file .locks/$$g.txt; done
+	@npm install --prefix .locks --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit --silent
 
 .PHONY: clean
 clean: ## remove what make made

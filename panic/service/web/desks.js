@@ -2,9 +2,12 @@
 
 import { SIGNS } from "./words.js";
 
-const LARGEST = 26, EVEN = 8; // pixels from cell to cell; only small ones are in between
+const LARGEST = 26,
+  EVEN = 8; // pixels from cell to cell; only small ones are in between
 const SCROLLED = 6; // the cells of a board that no screen holds
-const HEADING = 19, GAP_X = 12, GAP_Y = 4; // pixels for a desk's name, and between desks
+const HEADING = 19,
+  GAP_X = 12,
+  GAP_Y = 4; // pixels for a desk's name, and between desks
 const NARROWEST = 150;
 
 /** Put the accounts of a group together: rows of id, name, group and owner, and a letter for each. */
@@ -29,19 +32,25 @@ export function compare(a, b) {
   return quarters(a) - quarters(b) || a.place - b.place;
 }
 
-/** Give each desk its place in so many columns that the cells are as large as they can be; null where all are too high. */
+/** Give each desk its place in so many columns that the cells are as large as they can be; null where all are too
+ * high. */
 function place(desks, width, abreast, pitch, heading) {
-  const each = (width - (abreast - 1) * GAP_X) / abreast, columns = Math.max(1, Math.floor(each / pitch)), places = [];
+  const each = (width - (abreast - 1) * GAP_X) / abreast,
+    columns = Math.max(1, Math.floor(each / pitch)),
+    places = [];
   let top = 0;
   for (let n = 0; n < desks.length; n += abreast) {
-    const beside = desks.slice(n, n + abreast), rows = beside.map(({ cells }) => Math.ceil(cells.length / columns));
-    beside.forEach((_, i) => places.push({ x: Math.round(i * (each + GAP_X)), y: top + heading, width: each, rows: rows[i] }));
+    const beside = desks.slice(n, n + abreast),
+      rows = beside.map(({ cells }) => Math.ceil(cells.length / columns));
+    for (const [i, count] of rows.entries())
+      places.push({ x: Math.round(i * (each + GAP_X)), y: top + heading, width: each, rows: count });
     top += heading + Math.ceil(Math.max(...rows) * pitch) + GAP_Y;
   }
   return { places, columns, pitch, heading, height: top };
 }
 
-/** Place all desks within a width and, if cells of `smallest` are small enough, a height: with the largest, in the lowest way. */
+/** Place all desks within a width and, if cells of `smallest` are small enough, a height: with the largest, in the
+ * lowest way. */
 export function fit(desks, width, height, smallest) {
   const heading = desks.length > 1 ? HEADING : 0;
   const most = Math.max(1, Math.min(desks.length, Math.floor((width + GAP_X) / (NARROWEST + GAP_X))));
@@ -49,12 +58,13 @@ export function fit(desks, width, height, smallest) {
     const found = Array.from({ length: most }, (_, n) => place(desks, width, n + 1, pitch, heading));
     return found.reduce((best, one) => (one.height < best.height ? one : best));
   };
-  let pitch = LARGEST, best = lowest(pitch);
+  let pitch = LARGEST,
+    best = lowest(pitch);
   while (best.height > height && pitch > smallest) {
     pitch -= pitch > EVEN ? 1 : 0.25;
     best = lowest(pitch);
   }
   if (best.height > height) best = lowest(SCROLLED);
-  desks.forEach((desk, n) => Object.assign(desk, best.places[n]));
+  for (const [n, desk] of desks.entries()) Object.assign(desk, best.places[n]);
   return best;
 }

@@ -24,7 +24,9 @@ function fill(element, attributes, children) {
 
 /** Put these in place of whatever an element holds. */
 export function put(element, ...children) {
-  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -47,6 +49,7 @@ export function say(element, text) {
   return element;
 }
 
+/** @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
 let lastSaid = 0;
@@ -70,19 +73,34 @@ export function shout(text) {
 }
 
 /** The mistakes that a refusal lists, the first few. */
-export const mistakes = ({ errors }) => (errors?.length ? h("ul", {}, errors.slice(0, 5).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null);
+export const mistakes = ({ errors }) =>
+  errors?.length
+    ? h(
+        "ul",
+        {},
+        errors.slice(0, 5).map((one) => h("li", {}, `${one.where}: ${one.what}`)),
+      )
+    : null;
 
 /** A button that copies a text and says that it did. */
 export function copies(text, label = "Copy") {
-  const button = h("button", { type: "button", class: "quiet small", onclick: async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      say(button, "Copied");
-    } catch {
-      say(button, "Select it and copy");
-    }
-    setTimeout(() => say(button, label), 2000);
-  } }, label);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet small",
+      onclick: async () => {
+        try {
+          await navigator.clipboard.writeText(text);
+          say(button, "Copied");
+        } catch {
+          say(button, "Select it and copy");
+        }
+        setTimeout(() => say(button, label), 2000);
+      },
+    },
+    label,
+  );
   return button;
 }
 

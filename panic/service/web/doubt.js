@@ -14,10 +14,14 @@ export function inDoubt() {
 
 /** Keep a press from before it is sent until it is answered; give its key: the same press has the same one again. */
 export function keep(body) {
-  const text = encode(body), before = inDoubt();
+  const text = encode(body),
+    before = inDoubt();
   if (before?.body === text) return before.key;
   const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-  sessionStorage.setItem(NAME, JSON.stringify({ key, body: text, command: commandLine(body), at: Date.now(), who: session.now?.name }));
+  sessionStorage.setItem(
+    NAME,
+    JSON.stringify({ key, body: text, command: commandLine(body), at: Date.now(), who: session.now?.name }),
+  );
   return key;
 }
 

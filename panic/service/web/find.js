@@ -2,7 +2,7 @@
 
 import { h, put, say } from "./dom.js";
 import { mark } from "./shapes.js";
-import { FILTERS, STATES, count, number } from "./words.js";
+import { count, FILTERS, number, STATES } from "./words.js";
 
 const LISTED_MOST = 100;
 
@@ -14,17 +14,37 @@ export class Find {
     this.codes = this.words = "";
     this.accounts = [];
     this.input = h("input", {
-      id: "find", type: "search", placeholder: "/  account, name, desk, owner", "aria-label": "Find an account, a name, a desk or an owner",
-      autocomplete: "off", spellcheck: "false", maxlength: "100", oninput: () => this.look(this.input.value, this.codes), onkeydown: (event) => this.key(event),
+      id: "find",
+      type: "search",
+      placeholder: "/  account, name, desk, owner",
+      "aria-label": "Find an account, a name, a desk or an owner",
+      autocomplete: "off",
+      spellcheck: "false",
+      maxlength: "100",
+      oninput: () => this.look(this.input.value, this.codes),
+      onkeydown: (event) => this.key(event),
     });
     this.counts = h("ul", { class: "counts", "aria-label": "Accounts by state" });
     this.element = h("div", { class: "find", role: "search" }, this.input, this.counts);
     this.title = h("h2", {});
     this.list = h("ol", {});
     this.rest = h("p", { class: "note" });
-    this.found = h("section", { id: "found", class: "found", "aria-label": "Accounts found", hidden: true }, this.title, this.list, this.rest);
+    this.found = h(
+      "section",
+      { id: "found", class: "found", "aria-label": "Accounts found", hidden: true },
+      this.title,
+      this.list,
+      this.rest,
+    );
     this.onkey = (event) => {
-      if (event.key !== "/" || event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (
+        event.key !== "/" ||
+        event.target.closest("input, textarea, select") ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey
+      )
+        return;
       event.preventDefault();
       this.input.select();
     };
@@ -59,23 +79,52 @@ export class Find {
   by(letters) {
     if (!this.words && !this.codes) return null;
     if (this.words) this.texts ??= this.accounts.map((row) => row.filter(Boolean).join(" ").toLowerCase());
-    return (index) => (!this.codes || this.codes.includes(letters[index])) && (!this.words || this.texts[index].includes(this.words));
+    return (index) =>
+      (!this.codes || this.codes.includes(letters[index])) && (!this.words || this.texts[index].includes(this.words));
   }
 
   /** Draw the counts: what they are, and which is chosen. */
   draw(sums) {
     this.sums = sums;
-    const all = Object.values(sums).reduce((sum, n) => sum + n, 0), told = JSON.stringify([sums, this.codes]);
+    const all = Object.values(sums).reduce((sum, n) => sum + n, 0),
+      told = JSON.stringify([sums, this.codes]);
     if (told === this.drawn) return;
     this.drawn = told;
-    const focused = this.counts.contains(document.activeElement) ? document.activeElement.value : null;
-    const chip = (codes, inside, title) => h("li", {}, h("button", {
-      type: "button", class: "count", value: codes, title, "aria-pressed": String(codes === this.codes), onclick: () => this.look(this.input.value, codes) }, inside));
+    const focused = this.counts.contains(document.activeElement) ? document.activeElement.getAttribute("value") : null;
+    const chip = (codes, inside, title) =>
+      h(
+        "li",
+        {},
+        h(
+          "button",
+          {
+            type: "button",
+            class: "count",
+            value: codes,
+            title,
+            "aria-pressed": String(codes === this.codes),
+            onclick: () => this.look(this.input.value, codes),
+          },
+          inside,
+        ),
+      );
     const of = (codes) => [...codes].reduce((sum, code) => sum + (sums[code] ?? 0), 0);
-    put(this.counts, all ? chip("", ["All ", h("b", {}, number(all))], "All accounts") : null,
-      FILTERS.filter((codes) => of(codes) || codes === this.codes).map((codes) => (codes.length > 1
-        ? chip(codes, [mark("a"), h("b", {}, number(of(codes))), " on the way"], [...codes].filter((code) => sums[code]).map((code) => `${number(sums[code])} ${STATES[code].name}`).join(", "))
-        : chip(codes, [mark(codes), h("b", {}, number(of(codes))), ` ${STATES[codes].name}`], STATES[codes].tells))));
+    put(
+      this.counts,
+      all ? chip("", ["All ", h("b", {}, number(all))], "All accounts") : null,
+      FILTERS.filter((codes) => of(codes) || codes === this.codes).map((codes) =>
+        codes.length > 1
+          ? chip(
+              codes,
+              [mark("a"), h("b", {}, number(of(codes))), " on the way"],
+              [...codes]
+                .filter((code) => sums[code])
+                .map((code) => `${number(sums[code])} ${STATES[code].name}`)
+                .join(", "),
+            )
+          : chip(codes, [mark(codes), h("b", {}, number(of(codes))), ` ${STATES[codes].name}`], STATES[codes].tells),
+      ),
+    );
     if (focused !== null) this.counts.querySelector(`[value="${focused}"]`)?.focus();
   }
 
@@ -85,17 +134,34 @@ export class Find {
     this.found.hidden = !isShown;
     this.matches = isShown ? [...this.accounts.keys()].filter(isShown) : null;
     if (!isShown) return;
-    const shown = this.matches.slice(0, LISTED_MOST), told = JSON.stringify(shown.map((index) => [index, letters[index]]));
+    const shown = this.matches.slice(0, LISTED_MOST),
+      told = JSON.stringify(shown.map((index) => [index, letters[index]]));
     say(this.title, `Found: ${count(this.matches.length, "account")}`);
-    say(this.rest, this.matches.length > shown.length ? `and ${number(this.matches.length - shown.length)} more: look for less` : "");
+    say(
+      this.rest,
+      this.matches.length > shown.length ? `and ${number(this.matches.length - shown.length)} more: look for less` : "",
+    );
     if (told === this.told) return;
     this.told = told;
-    const focused = this.list.contains(document.activeElement) ? document.activeElement.value : null;
-    put(this.list, shown.map((index) => {
-      const [id, name, group, owner] = this.accounts[index];
-      return h("li", {}, h("button", { type: "button", class: "row", value: String(index), onclick: () => this.open(index) },
-        mark(letters[index]), h("span", { class: "unseen" }, STATES[letters[index]].name), h("b", {}, id ?? "no readable id"), h("span", { class: "name" }, [name, group, owner].filter(Boolean).join(" · "))));
-    }));
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("value") : null;
+    put(
+      this.list,
+      shown.map((index) => {
+        const [id, name, group, owner] = this.accounts[index];
+        return h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "row", value: String(index), onclick: () => this.open(index) },
+            mark(letters[index]),
+            h("span", { class: "unseen" }, STATES[letters[index]].name),
+            h("b", {}, id ?? "no readable id"),
+            h("span", { class: "name" }, [name, group, owner].filter(Boolean).join(" · ")),
+          ),
+        );
+      }),
+    );
     if (focused !== null) this.list.querySelector(`[value="${focused}"]`)?.focus();
   }
 }

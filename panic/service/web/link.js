@@ -55,7 +55,8 @@ export class Link {
 
   listen(now) {
     this.openedAt = now;
-    const source = this.source = new EventSource(`/v1/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
+    const source = new EventSource(`/v1/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
+    this.source = source;
     for (const name of ["room", "board", "stale"]) {
       source.addEventListener(name, (event) => {
         if (source !== this.source) return;
@@ -68,7 +69,8 @@ export class Link {
     source.onerror = () => {
       if (source !== this.source) return;
       this.brokeAt ||= Date.now();
-      if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again by itself
+      if (source.readyState === EventSource.CLOSED) {
+        // refused: the browser does not try again by itself
         this.source = null;
         this.on.refused();
       }
@@ -105,7 +107,8 @@ export class Link {
 
   look() {
     if (!this.isUsed) return;
-    const now = Date.now(), before = this.state;
+    const now = Date.now(),
+      before = this.state;
     this.state = document.hidden ? "paused" : stateOf({ ...this, answerAt: answered.at }, now);
     if (this.state !== before) this.on.changed(this.state, before);
     const isStuck = this.source === null || now - Math.max(this.beatAt, this.openedAt) > SILENT_MS;

@@ -1,9 +1,9 @@
 // The board: one cell for each account, thousands of them on one canvas, desk by desk, the worst desk first.
 
-import { h, put, say } from "./dom.js";
 import { compare, divide, fit } from "./desks.js";
+import { h, put, say } from "./dom.js";
 import { backdrop, draw, fill } from "./shapes.js";
-import { CODES, SIGNS, STATES, count, number } from "./words.js";
+import { CODES, count, number, SIGNS, STATES } from "./words.js";
 
 const SORT_MS = 4000; // desks do not jump about more often than this
 const BELOW = 48; // pixels that are left free below the board, for the line that tells of a cell
@@ -22,14 +22,22 @@ export class Mosaic {
     this.cursor = -1;
     this.sortedAt = 0;
     this.isHeld = false; // under somebody's hand nothing changes its place
+    this.columns = this.pitch = this.height = this.heading = 0; // as `fit` found them
     this.canvas = h("canvas", {
-      id: "board", role: "img", tabindex: "0", "aria-label": "The board of accounts", "aria-describedby": "cell",
-      onpointermove: (event) => this.pick(this.at(event)), onkeydown: (event) => this.key(event),
-      onblur: () => this.pick(-1), onclick: (event) => this.choose(this.at(event)),
+      id: "board",
+      role: "img",
+      tabindex: "0",
+      "aria-label": "The board of accounts",
+      "aria-describedby": "cell",
+      onpointermove: (event) => this.pick(this.at(event)),
+      onkeydown: (event) => this.key(event),
+      onblur: () => this.pick(-1),
+      onclick: (event) => this.choose(this.at(event)),
     });
     this.heads = h("ul", { class: "desks", "aria-label": "Desks, the worst first" });
     this.told = h("output", { id: "cell", class: "cell" });
-    this.frame = h("div", { class: "mosaic", onpointerenter: () => (this.isHeld = true), onpointerleave: () => this.release() }, this.canvas, this.heads);
+    const held = { onpointerenter: () => this.hold(), onpointerleave: () => this.release() };
+    this.frame = h("div", { class: "mosaic", ...held }, this.canvas, this.heads);
     this.element = h("div", {}, this.frame, this.told);
     this.watcher = new ResizeObserver(() => this.arrange());
     this.watcher.observe(this.frame);
@@ -48,7 +56,7 @@ export class Mosaic {
     this.desks = divide(accounts, codes).sort(compare);
     this.sortedAt = performance.now();
     this.where = [];
-    for (const desk of this.desks) desk.cells.forEach((index, place) => (this.where[index] = [desk, place]));
+    for (const desk of this.desks) for (const [place, index] of desk.cells.entries()) this.where[index] = [desk, place];
     this.arrange();
     this.hint();
   }
@@ -85,6 +93,10 @@ export class Mosaic {
     this.canvas.setAttribute("aria-label", words);
   }
 
+  hold() {
+    this.isHeld = true;
+  }
+
   release() {
     this.isHeld = false;
     this.pick(-1);
@@ -103,7 +115,8 @@ export class Mosaic {
 
   /** Choose the largest cells with which all desks fit. */
   arrange() {
-    const width = this.frame.clientWidth, top = this.frame.getBoundingClientRect().top + window.scrollY;
+    const width = this.frame.clientWidth,
+      top = this.frame.getBoundingClientRect().top + window.scrollY;
     if (!width || !this.accounts.length) return;
     const isBeside = getComputedStyle(this.frame).getPropertyValue("--beside").trim() === "1"; // the list is beside it
     const height = Math.max(LEAST, isBeside ? window.innerHeight - top - BELOW : window.innerHeight * 0.5);
@@ -117,7 +130,7 @@ export class Mosaic {
     this.pen = this.canvas.getContext("2d");
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
     backdrop(true);
-    this.desks.forEach((desk) => this.dirty.add(desk));
+    for (const desk of this.desks) this.dirty.add(desk);
     put(this.heads, this.heading ? this.desks.map((desk) => this.head(desk)) : null);
     this.drawHeads();
     this.later();
@@ -128,20 +141,43 @@ export class Mosaic {
   head(desk) {
     desk.head = h("li", { class: desk.isOther ? "desk is-other" : "desk" });
     desk.told = "";
-    Object.assign(desk.head.style, { left: `${desk.x}px`, top: `${desk.y - this.heading}px`, width: `${desk.width}px` });
+    Object.assign(desk.head.style, {
+      left: `${desk.x}px`,
+      top: `${desk.y - this.heading}px`,
+      width: `${desk.width}px`,
+    });
     return desk.head;
   }
 
   drawHeads() {
     for (const desk of this.heading ? this.desks : []) {
-      const { counts, cells: { length: all } } = desk, clear = counts.c ?? 0, told = JSON.stringify(counts);
+      const {
+          counts,
+          cells: { length: all },
+        } = desk,
+        clear = counts.c ?? 0,
+        told = JSON.stringify(counts);
       if (told === desk.told) continue;
       desk.told = told;
       desk.head.classList.toggle("is-done", clear === all);
-      put(desk.head, h("b", { title: desk.name }, desk.name),
-        Object.keys(SIGNS).filter((code) => counts[code]).map((code) => h("span", { class: `m-${code}` },
-          h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `), number(counts[code]), h("span", { class: "unseen" }, ` ${STATES[code].name}, `))),
-        clear === all ? h("span", {}, "✓ ", number(all), h("span", { class: "unseen" }, " clear")) : h("span", {}, `${number(clear)} / ${number(all)}`, h("span", { class: "unseen" }, " clear")));
+      put(
+        desk.head,
+        h("b", { title: desk.name }, desk.name),
+        Object.keys(SIGNS)
+          .filter((code) => counts[code])
+          .map((code) =>
+            h(
+              "span",
+              { class: `m-${code}` },
+              h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `),
+              number(counts[code]),
+              h("span", { class: "unseen" }, ` ${STATES[code].name}, `),
+            ),
+          ),
+        clear === all
+          ? h("span", {}, "✓ ", number(all), h("span", { class: "unseen" }, " clear"))
+          : h("span", {}, `${number(clear)} / ${number(all)}`, h("span", { class: "unseen" }, " clear")),
+      );
     }
   }
 
@@ -163,14 +199,19 @@ export class Mosaic {
 
   /** All cells of a desk: a loud one is larger than its place, and covers its neighbours. */
   paintDesk(desk) {
-    const { pen, pitch, columns, codes, isShown } = this, gap = pitch > 10 ? 2 : 1, size = pitch - gap, loud = [];
+    const { pen, pitch, columns, codes, isShown } = this,
+      gap = pitch > 10 ? 2 : 1,
+      size = pitch - gap,
+      loud = [];
     pen.clearRect(desk.x - 1, desk.y - 1, desk.width + 2, desk.rows * pitch + 2);
-    for (const code of CODES) { // one colour after the other is quicker
+    for (const code of CODES) {
+      // one colour after the other is quicker
       if (!desk.counts[code]) continue;
       for (let place = 0; place < desk.cells.length; place++) {
         const index = desk.cells[place];
         if (codes[index] !== code) continue;
-        const x = desk.x + (place % columns) * pitch, y = desk.y + Math.floor(place / columns) * pitch;
+        const x = desk.x + (place % columns) * pitch,
+          y = desk.y + Math.floor(place / columns) * pitch;
         const isQuiet = isShown && !isShown(index);
         if (code in SIGNS && !isQuiet) loud.push([code, x, y]);
         else {
@@ -180,33 +221,55 @@ export class Mosaic {
       }
     }
     pen.globalAlpha = 1;
-    const isCrowded = loud.length > desk.cells.length / 5, large = isCrowded ? size : Math.max(size, LOUD), more = (large - size) / 2;
-    const right = desk.x + Math.min(columns, desk.cells.length) * pitch, bottom = desk.y + desk.rows * pitch;
+    const isCrowded = loud.length > desk.cells.length / 5,
+      large = isCrowded ? size : Math.max(size, LOUD),
+      more = (large - size) / 2;
+    const right = desk.x + Math.min(columns, desk.cells.length) * pitch,
+      bottom = desk.y + desk.rows * pitch;
     for (const [code, x, y] of loud) {
-      const left = Math.max(desk.x, Math.min(x - more, right - large)), top = Math.max(desk.y, Math.min(y - more, bottom - large));
+      const left = Math.max(desk.x, Math.min(x - more, right - large)),
+        top = Math.max(desk.y, Math.min(y - more, bottom - large));
       draw(pen, code, left, top, large, more > 0);
     }
     if (this.cursor >= 0 && this.where[this.cursor][0] === desk) {
-      const [, place] = this.where[this.cursor], edge = Math.max(size, LOUD), off = (edge - size) / 2;
+      const [, place] = this.where[this.cursor],
+        edge = Math.max(size, LOUD),
+        off = (edge - size) / 2;
       pen.strokeStyle = backdrop().text;
       pen.lineWidth = 2;
-      pen.strokeRect(desk.x + (place % columns) * pitch - off, desk.y + Math.floor(place / columns) * pitch - off, edge, edge);
+      pen.strokeRect(
+        desk.x + (place % columns) * pitch - off,
+        desk.y + Math.floor(place / columns) * pitch - off,
+        edge,
+        edge,
+      );
     }
   }
 
   // ── pointing, with a mouse or keys ───────────────────────────────────────────────────────────────────────────
 
   at({ offsetX: x, offsetY: y }) {
-    const desk = this.desks.find((one) => x >= one.x && x < one.x + this.columns * this.pitch && y >= one.y && y < one.y + one.rows * this.pitch);
+    const desk = this.desks.find(
+      (one) => x >= one.x && x < one.x + this.columns * this.pitch && y >= one.y && y < one.y + one.rows * this.pitch,
+    );
     if (!desk) return -1;
-    return desk.cells[Math.floor((y - desk.y) / this.pitch) * this.columns + Math.floor((x - desk.x) / this.pitch)] ?? -1;
+    return (
+      desk.cells[Math.floor((y - desk.y) / this.pitch) * this.columns + Math.floor((x - desk.x) / this.pitch)] ?? -1
+    );
   }
 
   key(event) {
-    const first = this.desks[0]?.cells[0], last = this.desks.at(-1)?.cells.at(-1);
+    const first = this.desks[0]?.cells[0],
+      last = this.desks.at(-1)?.cells.at(-1);
     const aims = {
-      ArrowRight: () => this.beside(1), ArrowLeft: () => this.beside(-1), ArrowDown: () => this.below(1), ArrowUp: () => this.below(-1),
-      Home: () => first, End: () => last, Enter: () => this.choose(this.cursor), " ": () => this.choose(this.cursor),
+      ArrowRight: () => this.beside(1),
+      ArrowLeft: () => this.beside(-1),
+      ArrowDown: () => this.below(1),
+      ArrowUp: () => this.below(-1),
+      Home: () => first,
+      End: () => last,
+      Enter: () => this.choose(this.cursor),
+      " ": () => this.choose(this.cursor),
     };
     if (!(event.key in aims) || !this.accounts.length) return;
     event.preventDefault();
@@ -227,7 +290,9 @@ export class Mosaic {
 
   /** The cell a row further down or up, in the same column where there is one; then in the next desk. */
   below(step) {
-    const [desk, place] = this.where[this.cursor], column = place % this.columns, row = Math.floor(place / this.columns) + step;
+    const [desk, place] = this.where[this.cursor],
+      column = place % this.columns,
+      row = Math.floor(place / this.columns) + step;
     if (row >= 0 && row < desk.rows) return desk.cells[Math.min(row * this.columns + column, desk.cells.length - 1)];
     const next = this.desks[this.desks.indexOf(desk) + step];
     if (!next) return undefined;
@@ -244,9 +309,18 @@ export class Mosaic {
 
   hint() {
     const row = this.accounts[this.cursor];
-    if (!row) return say(this.told, `Point at a cell, or use the arrow keys, to see its account; click or Enter opens it. ${count(this.accounts.length, "account")}.`);
+    if (!row)
+      return say(
+        this.told,
+        "Point at a cell, or use the arrow keys, to see its account; click or Enter opens it. " +
+          `${count(this.accounts.length, "account")}.`,
+      );
     const state = STATES[this.codes[this.cursor]];
-    return say(this.told, [row[0] ?? "no readable id", row[1], row[2], row[3]].filter(Boolean).join(" · ") + ` — ${state.name}: ${state.tells}`);
+    return say(
+      this.told,
+      [row[0] ?? "no readable id", row[1], row[2], row[3]].filter(Boolean).join(" · ") +
+        ` — ${state.name}: ${state.tells}`,
+    );
   }
 
   end() {

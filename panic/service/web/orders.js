@@ -14,7 +14,12 @@ export class OpenOrders {
   constructor() {
     this.line = h("summary", {}, ASK);
     this.told = h("div", { role: "status" });
-    this.element = h("details", { id: "open-orders", hidden: true, ontoggle: () => this.element.open && this.look() }, this.line, this.told);
+    this.element = h(
+      "details",
+      { id: "open-orders", hidden: true, ontoggle: () => this.element.open && this.look() },
+      this.line,
+      this.told,
+    );
   }
 
   /** Take what is chosen, null for nothing; what was said of another choice goes. */
@@ -54,9 +59,23 @@ function queryOf({ scope, filters }) {
 
 function tables({ not_known: blind, groups, symbols, largest, oldest, at }) {
   return [
-    blind.length ? h("div", { class: "panel warn" }, h("h2", {}, `${count(blind.length, "account")} could not be read whole`),
-      h("ul", {}, blind.slice(0, 5).map((one) => h("li", {}, `${[one.account, one.name].filter(Boolean).join(" ")}: ${one.why}`))),
-      blind.length > 5 ? h("p", { class: "note" }, `and ${number(blind.length - 5)} more: panic orders lists them all`) : null) : null,
+    blind.length
+      ? h(
+          "div",
+          { class: "panel warn" },
+          h("h2", {}, `${count(blind.length, "account")} could not be read whole`),
+          h(
+            "ul",
+            {},
+            blind
+              .slice(0, 5)
+              .map((one) => h("li", {}, `${[one.account, one.name].filter(Boolean).join(" ")}: ${one.why}`)),
+          ),
+          blind.length > 5
+            ? h("p", { class: "note" }, `and ${number(blind.length - 5)} more: panic orders lists them all`)
+            : null,
+        )
+      : null,
     sums("Desk", groups, (one) => one.group || "(no group)"),
     sums("Symbol and side", symbols, (one) => `${one.symbol || "(no symbol)"} ${one.side}`),
     orders("Largest", largest, at),
@@ -64,21 +83,63 @@ function tables({ not_known: blind, groups, symbols, largest, oldest, at }) {
   ];
 }
 
-const cells = (row) => h("tr", {}, row.map((cell) => h("td", {}, cell)));
-const table = (heads, rows) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": heads[0] }, h("table", { class: "rows" },
-  h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col" }, word)))), h("tbody", {}, rows.map(cells))));
+const cells = (row) =>
+  h(
+    "tr",
+    {},
+    row.map((cell) => h("td", {}, cell)),
+  );
+const table = (heads, rows) =>
+  h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": heads[0] },
+    h(
+      "table",
+      { class: "rows" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((word) => h("th", { scope: "col" }, word)),
+        ),
+      ),
+      h("tbody", {}, rows.map(cells)),
+    ),
+  );
 
 function sums(title, found, name) {
   if (!found.length) return null;
-  const rows = found.slice(0, SYMBOLS_MOST).map((one) => [name(one), number(one.orders), number(one.accounts), one.priced ? money(one.notional) : "–",
-    one.outlive_the_day ? number(one.outlive_the_day) : "", one.on_close ? number(one.on_close) : ""]);
+  const rows = found
+    .slice(0, SYMBOLS_MOST)
+    .map((one) => [
+      name(one),
+      number(one.orders),
+      number(one.accounts),
+      one.priced ? money(one.notional) : "–",
+      one.outlive_the_day ? number(one.outlive_the_day) : "",
+      one.on_close ? number(one.on_close) : "",
+    ]);
   const more = found.length - rows.length;
-  return [table([title, "Orders", "Accounts", "Notional", "GTC", "On close"], rows), more > 0 ? h("p", { class: "note" }, `and ${number(more)} more`) : null];
+  return [
+    table([title, "Orders", "Accounts", "Notional", "GTC", "On close"], rows),
+    more > 0 ? h("p", { class: "note" }, `and ${number(more)} more`) : null,
+  ];
 }
 
 function orders(title, found, at) {
   if (!found.length) return null;
-  return table([title, "Quantity", "Price", "Notional", "Entered", "", "Account"], found.map((one) => [
-    `${one.side} ${one.symbol} ${one.type}`, one.leaves === null ? "" : number(one.leaves), one.price ?? "", one.notional === null ? "" : money(one.notional),
-    one.created_at ? ago((new Date(at) - new Date(one.created_at)) / 1000) : "", one.outlives_the_day ? "GTC" : one.on_close ? "on close" : "", `${one.account} ${one.name}`]));
+  return table(
+    [title, "Quantity", "Price", "Notional", "Entered", "", "Account"],
+    found.map((one) => [
+      `${one.side} ${one.symbol} ${one.type}`,
+      one.leaves === null ? "" : number(one.leaves),
+      one.price ?? "",
+      one.notional === null ? "" : money(one.notional),
+      one.created_at ? ago((Date.parse(at) - Date.parse(one.created_at)) / 1000) : "",
+      one.outlives_the_day ? "GTC" : one.on_close ? "on close" : "",
+      `${one.account} ${one.name}`,
+    ]),
+  );
 }

@@ -1,7 +1,7 @@
 // What only the paper has: which run, when it was printed, and how each desk stands.
 
 import { h, put } from "./dom.js";
-import { CODES, STATES, number } from "./words.js";
+import { CODES, number, STATES } from "./words.js";
 
 const day = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
@@ -15,15 +15,46 @@ function sheet({ run_id: run, base_url: host, started_at: began, finished_at: en
   });
   const shown = [...CODES].filter((code) => codes.includes(code));
   return [
-    h("p", {}, `Report of run ${run} at ${host}. Pressed ${day(began)}${ended ? `, ended ${day(ended)}` : ", not ended"}. Printed ${day(new Date())}.`),
-    desks.size ? h("table", { class: "tight" }, h("caption", {}, "By desk"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Desk"), shown.map((code) => h("th", { class: "n", scope: "col" }, STATES[code].name)))),
-      h("tbody", {}, [...desks].sort().map(([name, counts]) => h("tr", {}, h("th", { scope: "row" }, name || "(no desk)"),
-        shown.map((code) => h("td", { class: "n" }, number(counts[code] ?? 0))))))) : null,
+    h(
+      "p",
+      {},
+      `Report of run ${run} at ${host}. Pressed ${day(began)}${ended ? `, ended ${day(ended)}` : ", not ended"}. ` +
+        `Printed ${day(new Date())}.`,
+    ),
+    desks.size
+      ? h(
+          "table",
+          { class: "tight" },
+          h("caption", {}, "By desk"),
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              h("th", { scope: "col" }, "Desk"),
+              shown.map((code) => h("th", { class: "n", scope: "col" }, STATES[code].name)),
+            ),
+          ),
+          h(
+            "tbody",
+            {},
+            [...desks].sort().map(([name, counts]) =>
+              h(
+                "tr",
+                {},
+                h("th", { scope: "row" }, name || "(no desk)"),
+                shown.map((code) => h("td", { class: "n" }, number(counts[code] ?? 0))),
+              ),
+            ),
+          ),
+        )
+      : null,
   ];
 }
 
-/** Keep a sheet for a view: it is drawn, and what is folded is unfolded, whenever somebody prints. Give what ends that. */
+/** Keep a sheet for a view: it is drawn, and what is folded is unfolded, whenever somebody prints. Give what ends
+ * that. */
 export function paper(element, told) {
   let folded = [];
   const before = () => {

@@ -1,11 +1,11 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
+import { inDoubt, keep, settle } from "./doubt.js";
 import { filterForm, filtersOf } from "./filters.js";
 import { IdList } from "./ids.js";
-import { inDoubt, keep, settle } from "./doubt.js";
 import { OpenOrders } from "./orders.js";
-import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
+import { ask, atProvider, encode, may, Refusal, Silence, session, signIn } from "./service.js";
 import { commandLine, count, isDrill, number, utc } from "./words.js";
 
 const HOLD_MS = 1000;
@@ -31,17 +31,40 @@ export class PressPanel {
   }
 
   build() {
-    const choice = (value, words) => h("label", { class: "choice" },
-      h("input", { type: "radio", name: "scope", value, id: `scope-${value}`, onchange: () => this.choose(value) }),
-      h("span", {}, words, " ", h("b", { id: `scope-${value}-count` })));
-    this.chips = h("div", { class: "chips" }, REASONS.map((reason) => h("button", {
-      type: "button", class: "chip", onclick: () => {
-        this.reason.value = reason;
-        this.update();
-      } }, reason)));
+    const choice = (value, words) =>
+      h(
+        "label",
+        { class: "choice" },
+        h("input", { type: "radio", name: "scope", value, id: `scope-${value}`, onchange: () => this.choose(value) }),
+        h("span", {}, words, " ", h("b", { id: `scope-${value}-count` })),
+      );
+    this.chips = h(
+      "div",
+      { class: "chips" },
+      REASONS.map((reason) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "chip",
+            onclick: () => {
+              this.reason.value = reason;
+              this.update();
+            },
+          },
+          reason,
+        ),
+      ),
+    );
     this.reason = h("input", {
-      id: "reason", name: "reason", maxlength: "1000", autocomplete: "off", placeholder: "Why? In a hurry, leave it empty",
-      "aria-describedby": "reason-note", oninput: () => this.update() });
+      id: "reason",
+      name: "reason",
+      maxlength: "1000",
+      autocomplete: "off",
+      placeholder: "Why? In a hurry, leave it empty",
+      "aria-describedby": "reason-note",
+      oninput: () => this.update(),
+    });
     this.list = h("div", { class: "choices", id: "groups" });
     this.ids = new IdList(() => this.update());
     this.detail = h("div", { class: "detail-of-scope", hidden: true });
@@ -49,52 +72,150 @@ export class PressPanel {
     this.openOrders = new OpenOrders();
     this.latch = h("input", { type: "checkbox", id: "latch" });
     this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
-    this.token = h("input", { type: "password", id: "token-again", autocomplete: "current-password", placeholder: "Your token" });
-    this.locked = h("form", { hidden: true, onsubmit: (event) => event.preventDefault() },
+    this.token = h("input", {
+      type: "password",
+      id: "token-again",
+      autocomplete: "current-password",
+      placeholder: "Your token",
+    });
+    this.away = h("p", { hidden: true }, "Or ", h("a", { href: atProvider("") }, "sign in again"), ".");
+    this.locked = h(
+      "form",
+      { hidden: true, onsubmit: (event) => event.preventDefault() },
       h("label", { class: "field" }, h("span", {}, "You have been away. To press, give your token again:"), this.token),
-      this.away = h("p", { hidden: true }, "Or ", h("a", { href: atProvider("") }, "sign in again"), "."));
+      this.away,
+    );
     this.answer = h("div", { id: "answer", class: "answer", role: "status" });
     this.buildHold();
-    this.element = h("section", { id: "press", class: "press", "aria-labelledby": "press-title" },
-      h("form", { class: "press-form", onsubmit: (event) => event.preventDefault() },
-        h("div", {}, h("h1", { id: "press-title" }, "Cancel every open order"),
-          h("p", { class: "note" }, "One cancel goes to each account at once, then each is read until it shows no open order. Positions stay as they are.")),
-        h("fieldset", {}, h("legend", {}, "In which accounts?"),
-          h("div", { class: "scopes" }, choice("all", "All accounts"), choice("groups", "Groups"), choice("accounts", "Accounts")),
-          this.detail),
+    const above = h("div", { class: "above" }, this.answer, this.touched, this.locked, this.byWord);
+    this.act = h("div", { class: "act" }, above, this.hold, this.note);
+    this.element = h(
+      "section",
+      { id: "press", class: "press", "aria-labelledby": "press-title" },
+      h(
+        "form",
+        { class: "press-form", onsubmit: (event) => event.preventDefault() },
+        h(
+          "div",
+          {},
+          h("h1", { id: "press-title" }, "Cancel every open order"),
+          h(
+            "p",
+            { class: "note" },
+            "One cancel goes to each account at once, then each is read until it shows no open order. " +
+              "Positions stay as they are.",
+          ),
+        ),
+        h(
+          "fieldset",
+          {},
+          h("legend", {}, "In which accounts?"),
+          h(
+            "div",
+            { class: "scopes" },
+            choice("all", "All accounts"),
+            choice("groups", "Groups"),
+            choice("accounts", "Accounts"),
+          ),
+          this.detail,
+        ),
         this.openOrders.element,
         h("label", { class: "field" }, h("span", {}, "Why?"), this.reason),
         this.chips,
-        h("p", { id: "reason-note", class: "note" }, "Recorded with your name. If empty, the record says that no reason was given."),
-        h("details", { id: "more" }, h("summary", {}, "Only some orders, or leave it engaged"), this.filters,
-          h("label", { class: "check" }, this.latch,
-            h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
-        h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "If this page ever fails, type at a terminal: ", command("panic press --all --reason 'why'"))),
-      this.act = h("div", { class: "act" }, h("div", { class: "above" }, this.answer, this.touched, this.locked, this.byWord), this.hold, this.note));
-    new ResizeObserver(() => document.documentElement.style.setProperty("--act-height", `${this.act.offsetHeight}px`)).observe(this.act);
+        h(
+          "p",
+          { id: "reason-note", class: "note" },
+          "Recorded with your name. If empty, the record says that no reason was given.",
+        ),
+        h(
+          "details",
+          { id: "more" },
+          h("summary", {}, "Only some orders, or leave it engaged"),
+          this.filters,
+          h(
+            "label",
+            { class: "check" },
+            this.latch,
+            h(
+              "span",
+              {},
+              "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it.",
+            ),
+          ),
+        ),
+        h(
+          "p",
+          { class: "note without" },
+          isDrill()
+            ? "In earnest, should this page fail you, you would type: "
+            : "If this page ever fails, type at a terminal: ",
+          command("panic press --all --reason 'why'"),
+        ),
+      ),
+      this.act,
+    );
+    new ResizeObserver(() =>
+      document.documentElement.style.setProperty("--act-height", `${this.act.offsetHeight}px`),
+    ).observe(this.act);
     this.update();
   }
 
   buildHold() {
     this.words = h("span", { class: "hold-words" }, "Choose the accounts");
-    this.hold = h("button", {
-      type: "button", id: "hold", class: "hold", "aria-describedby": "touches hold-note",
-      onpointerdown: (event) => event.button === 0 && event.isPrimary && this.begin(event), onpointerup: () => this.release(),
-      onpointermove: (event) => this.isOff(event) && this.release(), onpointercancel: () => this.release(), onblur: () => this.release(), oncontextmenu: (event) => event.preventDefault(),
-      onkeydown: (event) => {
-        if (event.key !== " " && event.key !== "Enter") return;
-        event.preventDefault();
-        if (!event.repeat) this.begin(event);
+    this.hold = h(
+      "button",
+      {
+        type: "button",
+        id: "hold",
+        class: "hold",
+        "aria-describedby": "touches hold-note",
+        onpointerdown: (event) => event.button === 0 && event.isPrimary && this.begin(event),
+        onpointerup: () => this.release(),
+        onpointermove: (event) => this.isOff(event) && this.release(),
+        onpointercancel: () => this.release(),
+        onblur: () => this.release(),
+        oncontextmenu: (event) => event.preventDefault(),
+        onkeydown: (event) => {
+          if (event.key !== " " && event.key !== "Enter") return;
+          event.preventDefault();
+          if (!event.repeat) this.begin(event);
+        },
+        onkeyup: () => this.release(),
+        onclick: (event) => event.detail === 0 && this.askForWord(),
       },
-      onkeyup: () => this.release(), onclick: (event) => event.detail === 0 && this.askForWord(),
-    }, s("svg", { viewBox: "0 0 200 200", "aria-hidden": "true" },
-      s("circle", { class: "ring", cx: 100, cy: 100, r: 94, pathLength: 100 })), this.words);
-    this.word = h("input", { id: "word", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", size: "10",
-      oninput: () => this.update(), onkeydown: (event) => event.key === "Enter" && this.fireByWord() });
-    this.go = h("button", { type: "button", id: "go", class: "danger", onclick: () => this.fireByWord() }, "Cancel the orders");
-    this.byWord = h("details", { class: "by-word" }, h("summary", {}, "Cannot hold? Type the word instead"),
-      h("label", { class: "field" }, h("span", {}, "Type CANCEL"), this.word), this.go);
-    this.note = h("p", { id: "hold-note", class: "note" }, "Press and hold for one second. With a keyboard: hold Space or Enter.");
+      s(
+        "svg",
+        { viewBox: "0 0 200 200", "aria-hidden": "true" },
+        s("circle", { class: "ring", cx: 100, cy: 100, r: 94, pathLength: 100 }),
+      ),
+      this.words,
+    );
+    this.word = h("input", {
+      id: "word",
+      autocomplete: "off",
+      autocapitalize: "characters",
+      spellcheck: "false",
+      size: "10",
+      oninput: () => this.update(),
+      onkeydown: (event) => event.key === "Enter" && this.fireByWord(),
+    });
+    this.go = h(
+      "button",
+      { type: "button", id: "go", class: "danger", onclick: () => this.fireByWord() },
+      "Cancel the orders",
+    );
+    this.byWord = h(
+      "details",
+      { class: "by-word" },
+      h("summary", {}, "Cannot hold? Type the word instead"),
+      h("label", { class: "field" }, h("span", {}, "Type CANCEL"), this.word),
+      this.go,
+    );
+    this.note = h(
+      "p",
+      { id: "hold-note", class: "note" },
+      "Press and hold for one second. With a keyboard: hold Space or Enter.",
+    );
   }
 
   /** Take what is known of the room. */
@@ -119,13 +240,28 @@ export class PressPanel {
     const ours = this.room.groups.filter((group) => !this.limited || session.now.groups.includes(group.name));
     const gone = [...this.groups].filter((name) => !ours.some((group) => group.name === name));
     for (const name of gone) this.groups.delete(name);
-    if (gone.length) put(this.answer, h("p", {}, `No longer chosen, because the roster has it no more: ${gone.join(", ")}.`));
-    put(this.list, ours.map((group) => h("label", { class: "check" },
-      h("input", { type: "checkbox", value: group.name, checked: this.groups.has(group.name), onchange: (event) => {
-        this.groups[event.target.checked ? "add" : "delete"](group.name);
-        this.update();
-      } }), h("span", {}, group.name || "(no group)", " ", h("b", {}, number(group.accounts))))),
-    ours.length ? null : h("p", { class: "note" }, "The roster has no groups."));
+    if (gone.length)
+      put(this.answer, h("p", {}, `No longer chosen, because the roster has it no more: ${gone.join(", ")}.`));
+    put(
+      this.list,
+      ours.map((group) =>
+        h(
+          "label",
+          { class: "check" },
+          h("input", {
+            type: "checkbox",
+            value: group.name,
+            checked: this.groups.has(group.name),
+            onchange: (event) => {
+              this.groups[event.target.checked ? "add" : "delete"](group.name);
+              this.update();
+            },
+          }),
+          h("span", {}, group.name || "(no group)", " ", h("b", {}, number(group.accounts))),
+        ),
+      ),
+      ours.length ? null : h("p", { class: "note" }, "The roster has no groups."),
+    );
   }
 
   choose(scope) {
@@ -151,29 +287,50 @@ export class PressPanel {
   touches() {
     if (!this.room) return null;
     if (this.scope === "all") return this.room.accounts;
-    if (this.scope === "groups") return this.room.groups.filter((one) => this.groups.has(one.name)).reduce((sum, one) => sum + one.accounts, 0);
+    if (this.scope === "groups")
+      return this.room.groups.filter((one) => this.groups.has(one.name)).reduce((sum, one) => sum + one.accounts, 0);
     if (this.scope === "accounts") return this.ids.listed.length;
     return null;
   }
 
   get isChosen() {
-    return this.scope === "all" || (this.scope === "groups" && this.groups.size > 0) || (this.scope === "accounts" && this.ids.listed.length > 0);
+    return (
+      this.scope === "all" ||
+      (this.scope === "groups" && this.groups.size > 0) ||
+      (this.scope === "accounts" && this.ids.listed.length > 0)
+    );
   }
 
   update() {
-    const mayPress = may("presser"), n = this.touches();
+    const mayPress = may("presser"),
+      n = this.touches();
     this.openOrders.choose(this.isChosen ? this.asked() : null);
     const only = Object.keys(this.asked().filters).length ? " (only some orders)" : "";
     const isAgain = this.isChosen && this.missed && inDoubt()?.body === encode(this.body());
     this.element.classList.toggle("unchosen", !this.isChosen);
     this.element.classList.toggle("barred", !mayPress);
-    const words = this.isSending ? ["SENDING"] : !mayPress ? ["View only"] : !this.isChosen ? ["Choose", "the accounts"]
-      : ["HOLD", this.link.isLost ? "to try: DISCONNECTED" : `to ${isAgain ? "press again" : "cancel"}${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
+    const words = this.isSending
+      ? ["SENDING"]
+      : !mayPress
+        ? ["View only"]
+        : !this.isChosen
+          ? ["Choose", "the accounts"]
+          : [
+              "HOLD",
+              this.link.isLost ? "to try: DISCONNECTED" : `to ${isAgain ? "press again" : "cancel"}${only}`,
+              n === null ? "in these accounts" : `in ${count(n, "account")}`,
+            ];
     const told = words.join("\n");
     if (told !== this.told) {
       this.told = told;
-      put(this.words, words.map((line, i) => h(i ? "small" : "strong", {}, line)));
-      this.hold.setAttribute("aria-label", this.isChosen && mayPress ? `Press and hold ${words.slice(1).join(" ")}` : words.join(" "));
+      put(
+        this.words,
+        words.map((line, i) => h(i ? "small" : "strong", {}, line)),
+      );
+      this.hold.setAttribute(
+        "aria-label",
+        this.isChosen && mayPress ? `Press and hold ${words.slice(1).join(" ")}` : words.join(" "),
+      );
     }
     const isIdle = Boolean(session.now) && !session.now.may_act;
     this.locked.hidden = !(isIdle && mayPress);
@@ -181,7 +338,11 @@ export class PressPanel {
     this.element.querySelector("#scope-all").disabled = this.limited;
     this.go.disabled = this.word.value.trim().toUpperCase() !== "CANCEL" || !this.isChosen || !mayPress;
     if (mayPress || !session.now) this.plan();
-    else say(this.touched, `${session.now.issuer ? "" : "The token "}${session.now.name} may not press: the role presser is missing.`);
+    else
+      say(
+        this.touched,
+        `${session.now.issuer ? "" : "The token "}${session.now.name} may not press: the role presser is missing.`,
+      );
   }
 
   /** Ask what the press would touch, once the typing has come to rest: only the service knows the roster. */
@@ -191,7 +352,8 @@ export class PressPanel {
       this.planned = null;
       return;
     }
-    const asked = this.asked(), what = encode(asked);
+    const asked = this.asked(),
+      what = encode(asked);
     if (what === this.planned) return;
     this.planned = what;
     clearTimeout(this.planning);
@@ -205,17 +367,30 @@ export class PressPanel {
         if (what !== this.planned) return;
         this.planned = null; // it may be another answer next time
         this.ids.judge(error.errors);
-        say(this.touched, this.ids.wrong.size ? `${count(this.ids.wrong.size, "account")} of ${number(this.ids.words.length)} cannot be pressed: see where they stand`
-          : [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
+        say(
+          this.touched,
+          this.ids.wrong.size
+            ? `${count(this.ids.wrong.size, "account")} of ${number(this.ids.words.length)} ` +
+                "cannot be pressed: see where they stand"
+            : [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "),
+        );
       }
     }, 250);
   }
 
   tells({ accounts, unsent, scope, filters, forecast }) {
     const left = unsent.length ? `, and ${number(unsent.length)} more cannot be sent` : "";
-    const where = this.scope !== "groups" ? "" : this.groups.size > NAMED_MOST ? ` in ${count(this.groups.size, "group")}` : `: ${scope}`;
-    const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
-    return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}${forecast ? `; ${forecast.text}` : ""}`;
+    const where =
+      this.scope !== "groups"
+        ? ""
+        : this.groups.size > NAMED_MOST
+          ? ` in ${count(this.groups.size, "group")}`
+          : `: ${scope}`;
+    const only = Object.entries(filters)
+      .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`)
+      .join(", ");
+    const until = forecast ? `; ${forecast.text}` : "";
+    return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}${until}`;
   }
 
   // ── the act ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,8 +424,12 @@ export class PressPanel {
 
   nudge() {
     if (this.isSending) return;
-    put(this.answer, h("p", {}, may("presser") ? "Choose the accounts first: all of them is one click." : "This token may only look."));
-    if (may("presser")) setTimeout(() => this.element.querySelector("#scope-all").focus()); // after the click has given it to the button
+    put(
+      this.answer,
+      h("p", {}, may("presser") ? "Choose the accounts first: all of them is one click." : "This token may only look."),
+    );
+    // After the click has given it to the button.
+    if (may("presser")) setTimeout(() => this.element.querySelector("#scope-all").focus());
   }
 
   /** A screen reader's or a switch's click cannot be held: it gets the word instead. */
@@ -273,7 +452,8 @@ export class PressPanel {
     shout("Pressed. Sending.");
     put(this.answer);
     const body = this.body();
-    let found = null, isOut = false;
+    let found = null,
+      isOut = false;
     try {
       if (!session.now?.may_act && this.token.value) await signIn(this.token.value.trim());
       this.token.value = "";
@@ -315,9 +495,14 @@ export class PressPanel {
   /** Say that a press in doubt did not arrive, and offer to press it again: it goes with the same key. */
   miss({ command: typed }, { isRestarted }) {
     this.missed = true;
-    const why = isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it.";
-    this.tell(`Your press had not arrived at ${utc(new Date().toISOString())}`,
-      `${why} Choose the same and hold the button to press again: with the same key, so that both are one.`, typed);
+    const why = isRestarted
+      ? "The service was started again since, and nothing of your press is on record."
+      : "The service knows nothing of it.";
+    this.tell(
+      `Your press had not arrived at ${utc(new Date().toISOString())}`,
+      `${why} Choose the same and hold the button to press again: with the same key, so that both are one.`,
+      typed,
+    );
     this.update();
   }
 
@@ -328,16 +513,37 @@ export class PressPanel {
     this.ids.judge(error.errors);
     const isMarked = this.ids.wrong.size > 0; // what is wrong is told where it stands
     const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
-    this.tell(isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived",
-      isMarked ? "Not every account can be pressed: correct what is marked, or leave it out." : `${words}. ${error.remedy ?? ""}`,
-      isIdle ? "" : commandLine(body), isMarked ? null : mistakes(error));
+    this.tell(
+      isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived",
+      isMarked
+        ? "Not every account can be pressed: correct what is marked, or leave it out."
+        : `${words}. ${error.remedy ?? ""}`,
+      isIdle ? "" : commandLine(body),
+      isMarked ? null : mistakes(error),
+    );
     if (isIdle) this.token.focus();
   }
 
   /** Say what became of a press, above the button, with what to type instead. */
   tell(title, words, typed, more = null) {
     shout(`${title}: ${words}`);
-    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title), h("p", {}, words), more,
-      typed ? h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed)) : null));
+    put(
+      this.answer,
+      h(
+        "div",
+        { class: "panel bad" },
+        h("h2", {}, title),
+        h("p", {}, words),
+        more,
+        typed
+          ? h(
+              "p",
+              {},
+              isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ",
+              command(typed),
+            )
+          : null,
+      ),
+    );
   }
 }

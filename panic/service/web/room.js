@@ -14,8 +14,20 @@ const KEPT = "panic-room";
 const DOUBT_MS = 2000;
 const STREAM_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
-const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null, isKept = false;
+const stage = byId("stage"),
+  isDrillPage = document.documentElement.dataset.drill !== undefined;
+let room = null,
+  roomAt = 0,
+  view = null,
+  panel = null,
+  glance = null,
+  shown = "",
+  begun = "",
+  drawn = "",
+  isStillIn = false,
+  isAsking = false,
+  arrived = null,
+  isKept = false;
 
 const link = new Link({
   room(found) {
@@ -46,7 +58,8 @@ const link = new Link({
     else if (before === "lost" && state === "connected") announce("Connected again.");
     settleDoubt();
   },
-  async refused() { // by the service itself: most likely the session has ended
+  async refused() {
+    // by the service itself: most likely the session has ended
     try {
       if (await whoIsIn()) return;
       isKept = false;
@@ -59,7 +72,12 @@ const link = new Link({
 
 // ── around every page ─────────────────────────────────────────────────────────────────────────────────────────
 
-const PILLS = { connected: ["good", "Connected"], late: ["warn", "Late"], lost: ["bad", "DISCONNECTED"], paused: ["calm", "Paused"] };
+const PILLS = {
+  connected: ["good", "Connected"],
+  late: ["warn", "Late"],
+  lost: ["bad", "DISCONNECTED"],
+  paused: ["calm", "Paused"],
+};
 
 function drawTop() {
   byId("top").hidden = !session.now;
@@ -69,10 +87,15 @@ function drawTop() {
   say(byId("broker"), new URL(room.base_url).host);
   say(byId("watching"), link.state === "connected" && room.watching > 1 ? `${room.watching} watching` : "");
   drawPill();
-  say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
+  say(
+    byId("who"),
+    session.now
+      ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}`
+      : "",
+  );
   drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
-    if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
+    if (one.getAttribute("data-page") === page()) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
   }
   document.title = title();
@@ -94,19 +117,33 @@ function title() {
   if (link.isLost) return "DISCONNECTED · panic";
   if (link.state === "paused" || !session.now) return "panic";
   const drill = room?.drill ? "DRILL · " : "";
-  if (page() === "run" && view?.board) return `${drill}${view.isOver ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
+  if (page() === "run" && view?.board)
+    return `${drill}${view.isOver ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
   return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;
 }
 
 function drawLost() {
-  put(byId("lost"), h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
-    h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
-    room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
+  put(
+    byId("lost"),
+    h("strong", {}, "DISCONNECTED"),
+    h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
+    h(
+      "p",
+      {},
+      isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ",
+      command(commandLine({ scope: { all: true }, reason: "control room disconnected" })),
+    ),
+    room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null,
+  );
   drawHeard();
 }
 
 function drawHeard() {
-  if (link.beatAt) say(byId("heard"), `Last heard ${utc(new Date(link.beatAt).toISOString())}, ${ago((Date.now() - link.beatAt) / 1000)}. `);
+  if (link.beatAt)
+    say(
+      byId("heard"),
+      `Last heard ${utc(new Date(link.beatAt).toISOString())}, ${ago((Date.now() - link.beatAt) / 1000)}. `,
+    );
 }
 
 // ── pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,8 +169,14 @@ function route() {
     byId("underway").hidden = true;
     delete document.body.dataset.link;
     drawTop();
-    const [where, why] = location.hash.replace(/^#\/?/, "").split("/"), isRefused = where === "sign-in";
-    signInPage(stage, { isDrill: isDrillPage, enter, page: isRefused ? "" : location.hash.replace(/^#\/?/, ""), why: isRefused ? why : "" });
+    const [where, why] = location.hash.replace(/^#\/?/, "").split("/"),
+      isRefused = where === "sign-in";
+    signInPage(stage, {
+      isDrill: isDrillPage,
+      enter,
+      page: isRefused ? "" : location.hash.replace(/^#\/?/, ""),
+      why: isRefused ? why : "",
+    });
     return;
   }
   if (!room) {
@@ -153,18 +196,21 @@ function route() {
 const SHOWS = { latch: () => room.latch, runs: () => [room.last, room.live.map((run) => run.run_id)] };
 
 /** What a reset would end; that a doubt went meanwhile makes no preview untrue. */
-const engagedIn = ({ engaged, problem, holds }) => JSON.stringify([engaged, problem, holds.map(({ what, name, at }) => [what, name, at])]);
+const engagedIn = ({ engaged, problem, holds }) =>
+  JSON.stringify([engaged, problem, holds.map(({ what, name, at }) => [what, name, at])]);
 
 /** Draw a page that tells of something which changes; what somebody is typing into it stays. */
 function refresh(isNew = false) {
   const told = JSON.stringify(SHOWS[page()]?.() ?? null);
   if (told === "null" || (told === drawn && !isNew)) return;
-  const preview = byId("reset-preview"), isTyping = !isNew && preview && byId("reset-reason").value;
+  const preview = byId("reset-preview"),
+    isTyping = !isNew && preview && byId("reset-reason").value;
   const before = isTyping ? JSON.parse(drawn) : null;
   if (isTyping && engagedIn(room.latch) === engagedIn(before)) return;
   drawn = told;
   if (isTyping && !before.known) return; // the page has asked by itself; only the room learns it now
-  if (isTyping) put(preview, h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
+  if (isTyping)
+    put(preview, h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
   else if (page() === "latch") latch(stage, room);
   else runs(stage);
 }
@@ -192,7 +238,8 @@ function drawReady() {
   panel.know(room);
 }
 
-/** Ask what became of a press whose answer was lost, as soon as the service is there; where it arrived, show its run. */
+/** Ask what became of a press whose answer was lost, as soon as the service is there; where it arrived, show its
+ * run. */
 async function settleDoubt() {
   const kept = link.state === "connected" && !panel?.isSending && !isAsking ? inDoubt() : null;
   if (!kept) return;
@@ -217,10 +264,16 @@ const arrivedWords = () => `Your press arrived at ${utc(arrived.at)}.`;
 
 async function openRun(run) {
   shown = run;
-  const mine = view = new RunView();
-  put(stage, arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null, mine.element);
+  const mine = new RunView();
+  view = mine;
+  put(
+    stage,
+    arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null,
+    mine.element,
+  );
   mine.know(run);
-  link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
+  // None until it is known that there is such a run.
+  link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : "");
   if (run === begun) await new Promise((wake) => setTimeout(wake, STREAM_MS)); // its stream tells it sooner, and once
   if (view !== mine || mine.board) return;
   try {
@@ -248,7 +301,16 @@ function showKept() {
   room = kept?.room ?? null;
   link.open();
   link.giveUp(kept?.at ?? 0);
-  put(stage, room ? tiles(room, kept.at) : null, h("p", { class: "panel" }, "The service does not answer. This page opened from what the browser kept, and connects by itself as soon as the service is back."));
+  put(
+    stage,
+    room ? tiles(room, kept.at) : null,
+    h(
+      "p",
+      { class: "panel" },
+      "The service does not answer. This page opened from what the browser kept, and connects by itself as soon as " +
+        "the service is back.",
+    ),
+  );
 }
 
 // ── beginning ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,7 +366,9 @@ setInterval(() => {
 }, 1000);
 
 const worker = { createScriptURL: () => "/room/worker.js" }; // whatever is asked for, this is all that may be run
-navigator.serviceWorker?.register((window.trustedTypes?.createPolicy("worker", worker) ?? worker).createScriptURL(""), { scope: "/" })
+const { trustedTypes } = /** @type {any} */ (window);
+navigator.serviceWorker
+  ?.register((trustedTypes?.createPolicy("worker", worker) ?? worker).createScriptURL(""), { scope: "/" })
   .catch(() => {}); // without one the page opens with the service alone
 drawTop();
 put(stage, h("p", { class: "alone note" }, "Asking the service…"));

@@ -7,8 +7,8 @@ import { Mosaic } from "./mosaic.js";
 import { paper } from "./paper.js";
 import { report } from "./report.js";
 import { ask } from "./service.js";
+import { count, number, STATES, utc } from "./words.js";
 import { Worst } from "./worst.js";
-import { STATES, count, number, utc } from "./words.js";
 
 const ACCOUNTS_MS = 60_000; // who thousands of accounts are, over a slow link
 const AGAIN_MS = 3000;
@@ -30,9 +30,17 @@ export class RunView {
     this.report = h("div", { id: "report", class: "report" });
     this.sheet = h("section", { class: "on-paper" });
     this.unprint = paper(this.sheet, () => [this.board, this.accounts]);
-    this.element = h("article", { class: "run" }, this.band.element, this.sheet, this.facts, this.flags, this.find.element,
+    this.element = h(
+      "article",
+      { class: "run" },
+      this.band.element,
+      this.sheet,
+      this.facts,
+      this.flags,
+      this.find.element,
       h("div", { class: "run-body" }, h("section", { "aria-label": "Board" }, this.mosaic.element), this.worst.element),
-      this.report);
+      this.report,
+    );
     this.ticking = setInterval(() => this.tick(), 100);
   }
 
@@ -51,10 +59,17 @@ export class RunView {
     this.tick();
   }
 
-  /** Take a board; one that was overtaken on its way is old. What is over is under way again only where it was resumed. */
+  /** Take a board; one that was overtaken on its way is old. What is over is under way again only where it was
+   * resumed. */
   take(board) {
     const was = this.board;
-    if (was && board.live && board.resumed.length <= was.resumed.length && (!was.live || board.elapsed_s < was.elapsed_s)) return;
+    if (
+      was &&
+      board.live &&
+      board.resumed.length <= was.resumed.length &&
+      (!was.live || board.elapsed_s < was.elapsed_s)
+    )
+      return;
     this.board = board;
     this.follow(was, board);
     this.heardAt = performance.now();
@@ -67,7 +82,8 @@ export class RunView {
     this.worst.take(board);
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
-    if (board.finished && !was?.finished) shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
+    if (board.finished && !was?.finished)
+      shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
   }
 
   /** Follow a run that was under way over the end of its process: it is about to be resumed, and then read again. */
@@ -153,8 +169,12 @@ export class RunView {
     if (sums !== this.sums) {
       this.sums = sums;
       this.find.draw(counts);
-      this.mosaic.describe(`Board of ${count(codes.length, "account")}: ${Object.entries(counts).filter(([, n]) => n)
-        .map(([one, n]) => `${number(n)} ${STATES[one].name}`).join(", ")}`);
+      this.mosaic.describe(
+        `Board of ${count(codes.length, "account")}: ${Object.entries(counts)
+          .filter(([, n]) => n)
+          .map(([one, n]) => `${number(n)} ${STATES[one].name}`)
+          .join(", ")}`,
+      );
     }
     if (this.isKnown && this.find.by(codes)) this.look();
     this.tick();
@@ -172,20 +192,52 @@ export class RunView {
   }
 
   drawFacts() {
-    const { scope, trigger, base_url: host, run_id: run, joined, resumed, latch, flags, started_at: at, contact, order } = this.board;
+    const {
+      scope,
+      trigger,
+      base_url: host,
+      run_id: run,
+      joined,
+      resumed,
+      latch,
+      flags,
+      started_at: at,
+      contact,
+      order,
+    } = this.board;
     const told = JSON.stringify([scope, trigger, joined, resumed, latch, flags, order, this.isStale]);
     if (told === this.told) return;
     this.told = told;
     const fact = (name, ...inside) => h("span", {}, h("small", {}, name), " ", inside);
-    put(this.facts, fact("Scope", h("b", {}, scope)), fact("By", h("b", {}, trigger.by)), fact("Why", trigger.reason),
-      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
-      fact("Run", h("code", {}, run), copies(run)));
+    put(
+      this.facts,
+      fact("Scope", h("b", {}, scope)),
+      fact("By", h("b", {}, trigger.by)),
+      fact("Why", trigger.reason),
+      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`),
+      fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
+      fact("Run", h("code", {}, run), copies(run)),
+    );
     const lines = [
-      this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ", command(`panic show ${run}`)) : null,
+      this.isStale
+        ? h(
+            "li",
+            { class: "bad" },
+            "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ",
+            command(`panic show ${run}`),
+          )
+        : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
       ...flags.map((flag) => h("li", {}, flag.text)),
       latch?.engaged && !flags.some((flag) => flag.code === "latch") ? h("li", {}, `Latch: ${latch.text}`) : null,
-      ...joined.map((one) => h("li", {}, `Pressed again ${utc(one.at)} by ${one.by}: ${one.reason}${one.sent_again ? `, ${count(one.sent_again, "account")} sent again` : ""}`)),
+      ...joined.map((one) =>
+        h(
+          "li",
+          {},
+          `Pressed again ${utc(one.at)} by ${one.by}: ${one.reason}` +
+            (one.sent_again ? `, ${count(one.sent_again, "account")} sent again` : ""),
+        ),
+      ),
       ...resumed.map((one) => h("li", {}, `Resumed ${utc(one.at)} by ${one.by}`)),
     ].filter(Boolean);
     this.flags.hidden = !lines.length;
@@ -194,4 +246,7 @@ export class RunView {
   }
 }
 
-const newYork = (iso) => new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
+const newYork = (iso) =>
+  new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", hour: "2-digit", minute: "2-digit" }).format(
+    new Date(iso),
+  );

@@ -11,6 +11,7 @@ export class Refusal extends Error {
     this.remedy = problem.remedy || "";
     this.errors = problem.errors || [];
     this.requestId = problem.request_id || "";
+    this.isSecond = false; // of a press that was sent twice
   }
 
   /** Whether the service itself says that it did nothing: what stands between us and it may say anything. */
@@ -44,8 +45,11 @@ export async function ask(method, path, body, { headers = {}, within = ANSWER_MS
 }
 
 /** JSON in which a big integer keeps all its digits: account ids are int64, and numbers here end before. */
-export const encode = (body) => JSON.stringify(body, (_, value) => (typeof value === "bigint" ? `\u0001int:${value}` : value))
-  .replace(/"\\u0001int:(\d+)"/g, "$1");
+export const encode = (body) =>
+  JSON.stringify(body, (_, value) => (typeof value === "bigint" ? `\u0001int:${value}` : value)).replace(
+    /"\\u0001int:(\d+)"/g,
+    "$1",
+  );
 
 async function askOnce(method, path, body, headers, within, cache) {
   const sent = { ...headers };
@@ -54,8 +58,13 @@ async function askOnce(method, path, body, headers, within, cache) {
   let answer, found;
   try {
     answer = await fetch(path, {
-      method, headers: sent, body: body === undefined ? undefined : encode(body), signal: AbortSignal.timeout(within),
-      credentials: "same-origin", cache, redirect: "error",
+      method,
+      headers: sent,
+      body: body === undefined ? undefined : encode(body),
+      signal: AbortSignal.timeout(within),
+      credentials: "same-origin",
+      cache,
+      redirect: "error",
     });
     if (answer.status === 204) return heard(null);
     found = await answer.text();
@@ -65,7 +74,9 @@ async function askOnce(method, path, body, headers, within, cache) {
   try {
     found = JSON.parse(found);
   } catch {
-    throw answer.ok ? new Silence() : new Refusal({ status: answer.status, title: `answered ${answer.status}, in words that are not the service's` });
+    throw answer.ok
+      ? new Silence()
+      : new Refusal({ status: answer.status, title: `answered ${answer.status}, in words that are not the service's` });
   }
   if (answer.ok) return heard(found);
   if (found.code) heard(found);
@@ -96,7 +107,8 @@ export async function whoIsIn() {
   }
 }
 
-/** The link at which one signs in with the firm's provider, and comes back to a page; `fresh` asks them who they are. */
+/** The link at which one signs in with the firm's provider, and comes back to a page; `fresh` asks them who they
+ * are. */
 export const atProvider = (page, fresh = false) => `/v1/sign-in/begin?page=${encodeURIComponent(page)}&fresh=${fresh}`;
 
 /** The name of the firm's provider; "" where there is none. */
@@ -130,4 +142,4 @@ export async function seen() {
   }
 }
 
-export const may = (role) => Boolean(session.now && session.now.roles.includes(role));
+export const may = (role) => Boolean(session.now?.roles.includes(role));

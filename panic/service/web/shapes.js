@@ -8,8 +8,13 @@ let colours = null;
 /** The page's colours, for the canvas: each state's, the ground's and the text's; `isFresh` reads them again. */
 export function backdrop(isFresh = false) {
   if (!colours || isFresh) {
-    const style = getComputedStyle(document.documentElement), named = (name) => style.getPropertyValue(name).trim();
-    colours = { ...Object.fromEntries(Object.keys(STATES).map((one) => [one, named(`--s-${one}`)])), ground: named("--ground"), text: named("--text") };
+    const style = getComputedStyle(document.documentElement),
+      named = (name) => style.getPropertyValue(name).trim();
+    colours = {
+      ...Object.fromEntries(Object.keys(STATES).map((one) => [one, named(`--s-${one}`)])),
+      ground: named("--ground"),
+      text: named("--text"),
+    };
   }
   return colours;
 }
@@ -26,7 +31,8 @@ export function draw(pen, code, x, y, size, isAbove = false) {
     pen.fillStyle = backdrop().ground;
     pen.fillRect(x - 1, y - 1, size + 2, size + 2);
   }
-  const line = Math.max(1, Math.round(size / 8)), middle = size / 2;
+  const line = Math.max(1, Math.round(size / 8)),
+    middle = size / 2;
   pen.fillStyle = pen.strokeStyle = backdrop()[code];
   pen.lineWidth = line;
   pen.beginPath();
@@ -83,9 +89,18 @@ export function draw(pen, code, x, y, size, isAbove = false) {
 const SHAPES = {
   w: () => s("rect", { x: 6, y: 6, width: 4, height: 4 }),
   s: () => s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }),
-  t: () => [s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }), s("rect", { x: 6, y: 6, width: 4, height: 4 })],
-  a: () => [s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }), s("rect", { x: 2, y: 8, width: 12, height: 6 })],
-  p: () => [s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }), s("rect", { x: 2, y: 5, width: 12, height: 9 })],
+  t: () => [
+    s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }),
+    s("rect", { x: 6, y: 6, width: 4, height: 4 }),
+  ],
+  a: () => [
+    s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }),
+    s("rect", { x: 2, y: 8, width: 12, height: 6 }),
+  ],
+  p: () => [
+    s("rect", { x: 2, y: 2, width: 12, height: 12, class: "line" }),
+    s("rect", { x: 2, y: 5, width: 12, height: 9 }),
+  ],
   c: () => s("rect", { x: 1, y: 1, width: 14, height: 14 }),
   u: () => s("circle", { cx: 8, cy: 8, r: 5.5, class: "line thick" }),
   o: () => s("path", { d: "M8 1 15 15H1Z" }),

@@ -19,7 +19,8 @@ export const SIGNS = { r: "✕", k: "◆", o: "▲", u: "○" };
 
 export const CODES = Object.keys(STATES);
 
-/** The counts that a board is filtered by, what needs somebody first: each of one state, or of all that are on their way. */
+/** The counts that a board is filtered by, what needs somebody first: each of one state, or of all that are on their
+ * way. */
 export const FILTERS = [...Object.keys(SIGNS), "wstap", "c"];
 
 export const CODE_OF = { clear: "c", unverified: "u", open: "o", unknown: "k", refused: "r" };
@@ -32,7 +33,8 @@ export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one
 export function money(dollars) {
   const [size, unit] = dollars >= 1e9 ? [1e9, " B"] : dollars >= 1e6 ? [1e6, " M"] : [1, ""];
   const digits = unit ? 1 : 0;
-  return `$${(dollars / size).toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits })}${unit}`;
+  const inDigits = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `$${(dollars / size).toLocaleString("en-GB", inDigits)}${unit}`;
 }
 
 /** Seconds, as a clock on a wall would tell them: 3.4 s, 1:05. */
@@ -75,13 +77,14 @@ export function quantity(words) {
 }
 
 /** Seconds on a clock: 0:35, 12:05. */
-export const clock = (value) => `${Math.floor(Math.max(0, value) / 60)}:${String(Math.floor(Math.max(0, value) % 60)).padStart(2, "0")}`;
+export const clock = (value) =>
+  `${Math.floor(Math.max(0, value) / 60)}:${String(Math.floor(Math.max(0, value) % 60)).padStart(2, "0")}`;
 
 /** A request id in blocks of four at most, to be read over the phone; a dash ends its block. */
 export const blocks = (id) => id.match(/[^-]{1,4}-*|-+/g) ?? [];
 
 /** The first telephone number in a contact, as it is written there; "" for none. */
-export const phone = (contact) => contact.match(/\+?\d[\d ().\/-]{5,}\d/)?.[0] ?? "";
+export const phone = (contact) => contact.match(/\+?\d[\d ()./-]{5,}\d/)?.[0] ?? "";
 
 /** Whether this is practice: then no command may be typed that reaches a broker. */
 export const isDrill = () => document.documentElement.classList.contains("is-drill");
@@ -89,13 +92,15 @@ export const isDrill = () => document.documentElement.classList.contains("is-dri
 const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
 const bare = (text) => (/^\w+$/.test(text) ? text : quoted(text));
 
-/** The command line that presses the same. */
+/** The command line that presses the same.
+ * @param {any} press */
 export function commandLine({ scope, filters = {}, latch = false, reason }) {
   const words = ["panic press"];
   if (scope.all) words.push("--all");
   for (const group of scope.groups ?? []) words.push(`--group ${quoted(group)}`);
   for (const account of scope.accounts ?? []) words.push(`--account ${bare(account)}`);
-  for (const name of ["side", "type", "instrument_type"]) if (filters[name]) words.push(`--${name.replace("_", "-")} ${bare(filters[name])}`);
+  for (const name of ["side", "type", "instrument_type"])
+    if (filters[name]) words.push(`--${name.replace("_", "-")} ${bare(filters[name])}`);
   for (const one of filters.instruments ?? []) words.push(`--instrument ${quoted(one)}`);
   if (latch) words.push("--latch");
   words.push(`--reason ${quoted(reason)}`);

@@ -1,17 +1,21 @@
 // Keeps the page's own files, so that it opens where the service does not answer. It touches nothing else: what the
 // service is asked goes to the service, and no answer of it is kept here.
 
+const worker = /** @type {any} */ (self);
 const KEPT = "panic-page";
 const WITHIN_MS = 3000; // a service that hangs is no service
 
-self.addEventListener("install", (event) => {
+worker.addEventListener("install", (event) => {
   event.waitUntil(keepAll());
-  self.skipWaiting();
+  worker.skipWaiting();
 });
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
-self.addEventListener("fetch", (event) => {
+worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener("fetch", (event) => {
   const { pathname, origin } = new URL(event.request.url);
-  const isFile = event.request.method === "GET" && origin === self.location.origin && (pathname === "/" || pathname.startsWith("/room/"));
+  const isFile =
+    event.request.method === "GET" &&
+    origin === worker.location.origin &&
+    (pathname === "/" || pathname.startsWith("/room/"));
   if (isFile) event.respondWith(freshOrKept(event.request, pathname));
 });
 
@@ -28,7 +32,7 @@ async function freshOrKept(request, name) {
   try {
     const fresh = await fetch(request, { signal: AbortSignal.timeout(WITHIN_MS) });
     if (fresh.ok) await kept.put(name, fresh.clone());
-    return fresh.ok ? fresh : (await kept.match(name)) ?? fresh;
+    return fresh.ok ? fresh : ((await kept.match(name)) ?? fresh);
   } catch {
     return (await kept.match(name)) ?? Response.error();
   }

@@ -4,7 +4,7 @@ import { Card } from "./account.js";
 import { h, put, say } from "./dom.js";
 import { ask } from "./service.js";
 import { mark } from "./shapes.js";
-import { STATES, count, number } from "./words.js";
+import { count, number, STATES } from "./words.js";
 
 const AGAIN_MS = 2000; // how often an account that is open is asked for while it changes
 
@@ -15,9 +15,22 @@ export class Worst {
     this.list = h("ol", {});
     this.rest = h("p", { class: "note" });
     this.all = h("div", {});
-    this.opened = h("section", { id: "opened", class: "opened", "aria-label": "Account", tabindex: "-1", hidden: true, onkeydown: (event) => event.key === "Escape" && this.close() });
+    this.opened = h("section", {
+      id: "opened",
+      class: "opened",
+      "aria-label": "Account",
+      tabindex: "-1",
+      hidden: true,
+      onkeydown: (event) => event.key === "Escape" && this.close(),
+    });
     this.found = found;
-    this.element = h("section", { id: "worst", class: "worst", "aria-label": "Accounts that are not clear", tabindex: "0" }, this.opened, found, this.all);
+    this.element = h(
+      "section",
+      { id: "worst", class: "worst", "aria-label": "Accounts that are not clear", tabindex: "0" },
+      this.opened,
+      found,
+      this.all,
+    );
   }
 
   /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
@@ -27,20 +40,38 @@ export class Worst {
     this.isLive = live && !finished;
     const cards = new Map();
     for (const one of worst) {
-      const key = one.id ?? `row ${cards.size}`, text = JSON.stringify([one, this.isLive]), before = this.cards.get(key);
-      const card = before?.text === text ? before : new Card(one, board, { isLive: this.isLive, isOpen: before?.isOpen });
+      const key = one.id ?? `row ${cards.size}`,
+        text = JSON.stringify([one, this.isLive]),
+        before = this.cards.get(key);
+      const card =
+        before?.text === text ? before : new Card(one, board, { isLive: this.isLive, isOpen: before?.isOpen });
       cards.set(key, Object.assign(card, { text }));
     }
     this.cards = cards;
     const elements = [...cards.values()].map((card) => card.element);
-    if (elements.some((element, i) => this.list.children[i] !== element) || this.list.children.length !== elements.length) put(this.list, elements);
+    if (
+      elements.some((element, i) => this.list.children[i] !== element) ||
+      this.list.children.length !== elements.length
+    )
+      put(this.list, elements);
     this.draw(worst.length + more, board.counts);
   }
 
   draw(left, { r: refused = 0, o: open = 0, k: unknown = 0 }) {
-    const bad = [refused && `${number(refused)} refused`, unknown && `${number(unknown)} unknown`, open && `${number(open)} open`].filter(Boolean).join(" · ");
+    const bad = [
+      refused && `${number(refused)} refused`,
+      unknown && `${number(unknown)} unknown`,
+      open && `${number(open)} open`,
+    ]
+      .filter(Boolean)
+      .join(" · ");
     say(this.title, this.isLive ? `Not clear yet: ${bad || number(left)}` : `Not clear: ${number(left)}, worst first`);
-    say(this.rest, left > this.cards.size && this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}` : "");
+    say(
+      this.rest,
+      left > this.cards.size && this.cards.size
+        ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}`
+        : "",
+    );
     const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
     if (kind !== this.kind) {
       this.kind = kind;
@@ -80,21 +111,39 @@ export class Worst {
   }
 
   async ask() {
-    const row = this.row, [id] = row;
+    const row = this.row,
+      [id] = row;
     this.askedAt = performance.now();
     this.wasLive = this.isLive;
     try {
-      const one = id === null ? null : await ask("GET", `/v1/runs/${this.board.run_id}/accounts/${id}`, undefined, { within: 60_000 });
+      const one =
+        id === null
+          ? null
+          : await ask("GET", `/v1/runs/${this.board.run_id}/accounts/${id}`, undefined, { within: 60_000 });
       if (row !== this.row) return;
-      put(this.opened, this.top(), one ? h("ul", {}, new Card({ ...one, id, code: this.code }, this.board, { isLive: this.isLive, isFull: true }).element)
-        : h("p", {}, `${row[1]}: this row has no readable id. Nothing was sent: cancel its orders by hand.`));
+      put(
+        this.opened,
+        this.top(),
+        one
+          ? h(
+              "ul",
+              {},
+              new Card({ ...one, id, code: this.code }, this.board, { isLive: this.isLive, isFull: true }).element,
+            )
+          : h("p", {}, `${row[1]}: this row has no readable id. Nothing was sent: cancel its orders by hand.`),
+      );
     } catch (error) {
       if (row === this.row) put(this.opened, this.top(), h("p", { class: "bad" }, `Account ${id}: ${error.message}.`));
     }
   }
 
   top() {
-    return h("p", { class: "opened-top" }, h("b", {}, "Account"), h("button", { type: "button", class: "quiet small", onclick: () => this.close() }, "Close"));
+    return h(
+      "p",
+      { class: "opened-top" },
+      h("b", {}, "Account"),
+      h("button", { type: "button", class: "quiet small", onclick: () => this.close() }, "Close"),
+    );
   }
 
   close() {
@@ -108,6 +157,14 @@ export class Worst {
 
 /** What the shapes mean, for as long as there is nothing worse to tell. */
 function shapes() {
-  return [h("h2", {}, "What the shapes mean"), h("ul", { class: "shapes" }, Object.entries(STATES).map(([code, { name, tells }]) =>
-    h("li", {}, mark(code), h("span", {}, h("b", {}, name), ` ${tells}`))))];
+  return [
+    h("h2", {}, "What the shapes mean"),
+    h(
+      "ul",
+      { class: "shapes" },
+      Object.entries(STATES).map(([code, { name, tells }]) =>
+        h("li", {}, mark(code), h("span", {}, h("b", {}, name), ` ${tells}`)),
+      ),
+    ),
+  ];
 }

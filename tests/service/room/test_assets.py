@@ -37,6 +37,18 @@ def test_what_is_shipped_is_whole() -> None:
     assert 100_000 > sum(len(one.packed) for one in found.values())  # a slow link is quick enough
 
 
+def test_no_line_of_the_page_is_too_long_to_read() -> None:
+    """What is served is what an auditor reads: no line is over 120 characters."""
+    lines = [
+        (one.name, line)
+        for one in FOLDER.iterdir()
+        for line in one.read_text().splitlines()
+        if one.suffix != ".svg"
+    ]
+
+    assert [] == [(name, line) for name, line in lines if len(line) > 120]
+
+
 async def test_the_page_is_there_for_anybody_with_its_fences(it: House) -> None:
     """It holds no data; nothing is written into it, framed around it, or taken from elsewhere."""
     answer = await fetch(it, "/", Accept_Encoding=PLAIN)
