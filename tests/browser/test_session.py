@@ -226,7 +226,7 @@ async def test_an_address_of_no_run_is_told_and_a_service_that_is_gone_is_lost(p
     await page.open("#/runs/%E0%A4%A")
     await expect(page.page.get_by_role("alert")).to_contain_text(re.compile("no such|[Nn]ot"))
     await page.open("#/runs/nosuchrun")
-    await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
+    await expect(page.page.get_by_role("alert")).to_contain_text("no run is on record")
     await page.page.clock.run_for(1700)
     lost = await page("#lost").is_visible()
     await page.page.get_by_role("link", name="Press", exact=True).click()
