@@ -103,13 +103,21 @@ async def exchange(
 ) -> Exchange:
     """Make one request, on a leash, and read up to `most` bytes of its answer."""
     made = Exchange(now())
-    UNDERWAY.set(made)
     try:
-        async with leash, send() as response:
-            await made.read(response, most)
+        async with leash:
+            await _answered(send, made, most)
     except TimeoutError:
         made.failure = f"no answer within {now() - made.began:.1f} s"
     except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
         made.fail(error)
     made.ended = now()
     return made
+
+
+async def _answered(send: Callable[[], Any], made: Exchange, most: int) -> None:
+    token = UNDERWAY.set(made)  # not before the leash is on: its timer would remember the answer for seconds
+    try:
+        async with send() as response:
+            await made.read(response, most)
+    finally:
+        UNDERWAY.reset(token)  # nor does the account's task

@@ -84,7 +84,7 @@ def runs_table(
     """Give the runs on record, in the order given; `more` are not among them."""
     yield from (Text(f"! {words}", style="bold yellow") for words in damage)
     if not found:
-        yield Text("no run is on record")
+        yield Text("no run can be read" if damage else "no run is on record")
     for one in found:
         trigger, state = one.pressed.trigger, one.state(now)
         style = STYLES[one.finished.verdict] if one.finished else "bold red"

@@ -48,7 +48,7 @@ def do_press(options: argparse.Namespace) -> int:
     is_large = _tell_of_a_large_roster(settings.roster.file)
     prepared = prepare(settings, press)
     if is_large:
-        terminal.say(f"panic: {len(prepared.plan.accounts):,} accounts: sending begins")
+        terminal.say(f"panic: {counted(len(prepared.plan.accounts))}: sending begins")
     return _carry_out(prepared, ledger, options)
 
 

@@ -235,8 +235,8 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
     """Resolve a run's id as typed: whole, its beginning, or `last`; `here` are the runs of this process."""
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
-    found = headings(ledger).runs if ledger.file is not None or not here else ()
-    recorded = [one.last_press for one in sorted(found, key=lambda one: one.pressed_last)]
+    found = headings(ledger) if ledger.file is not None or not here else Headings((), (), ())
+    recorded = [one.last_press for one in sorted(found.runs, key=lambda one: one.pressed_last)]
     known = by_last_press(recorded, here)[::-1]
     if name == LAST and known:
         return known[0]
@@ -245,7 +245,10 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
         return meant[0]
     if meant:
         raise UsageError(f"run {name}: {len(meant)} are called so: {', '.join(meant[:5])}; say more of it")
-    latest = f"the latest are {', '.join(known[:5])}" if known else "there is none yet"
+    if not known:
+        damage = f": {found.damage[0]}" if found.damage else ""
+        raise UsageError(f"no run {'can be read' if damage else 'is on record'} in {ledger.file}{damage}")
+    latest = f"the latest are {', '.join(known[:5])}"
     hint = f" Did you mean {LAST}?" if closest(name, [LAST]) else ""
     raise UsageError(f"run {name} is not in {ledger.file}: {latest}; panic runs lists them.{hint}")
 

@@ -1,14 +1,15 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
 from panic.broker.outcomes import Standing, Verdict
+from panic.kit.words import accounts
 from panic.report.document import NEVER_CLEAR, RECORD_DAMAGED, Report, ScopeReport
 
 _HEADLINES = {
-    Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
-    Verdict.UNVERIFIED: "nobody saw that nothing is open in {these} of {all} accounts",
-    Verdict.OPEN: "orders are still open in {these} of {all} accounts",
-    Verdict.UNKNOWN: "nobody knows what became of the cancel in {these} of {all} accounts",
-    Verdict.REFUSED: "the broker refused to cancel in {these} of {all} accounts",
+    Verdict.CLEAR: "every one of {all} was read and shows no open order",
+    Verdict.UNVERIFIED: "nobody saw that nothing is open in {these} of {all}",
+    Verdict.OPEN: "orders are still open in {these} of {all}",
+    Verdict.UNKNOWN: "nobody knows what became of the cancel in {these} of {all}",
+    Verdict.REFUSED: "the broker refused to cancel in {these} of {all}",
 }
 
 
@@ -20,14 +21,14 @@ def headline(report: Report) -> str:
     filters = narrowing(filters_of(report.scope)).removeprefix(", ")
     words = _HEADLINES[report.verdict]
     if filters and report.verdict is Verdict.CLEAR:
-        words = "no order that these filters name is open in {all} accounts"
+        words = "no order that these filters name is open in {all}"
     if report.verdict is Verdict.UNVERIFIED and report.totals.standings.get(Standing.CLEAR, 0) == total:
         words = "every account was read clear, and nothing proves it any more"
         if not report.finished:
             words = "every account was read clear, and the run has not come to its end"
         elif report.coverage.unlisted_accounts:
-            words = "all accounts of the roster are clear, and the broker shows others that it does not list"
-    words = words.format(all=f"{total:,}", these=f"{these:,}")
+            words = "all accounts of the roster are clear, and the broker shows others that the roster lacks"
+    words = words.format(all=accounts(total), these=f"{these:,}")
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
     if report.verdict is not Verdict.CLEAR and (found := str(report.totals.still_open)):

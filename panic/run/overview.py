@@ -136,7 +136,7 @@ class Overview:
         found[Verdict.UNKNOWN] += len(self._unsent)
         found = +found
         each = ", ".join(f"{found[verdict]:,} {verdict}" for verdict in WORST_FIRST if verdict in found)
-        return f"{worst(*found).upper()} SO FAR  {each} of {found.total():,} accounts"
+        return f"{worst(*found).upper()} SO FAR  {each} of {accounts(found.total())}"
 
     def news(self) -> Iterable[str]:
         """Give, once and again where there are more of them, the accounts that a person must see to now."""

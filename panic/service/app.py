@@ -126,7 +126,7 @@ def make_app(
             path = one.path.replace("{id}", f"{{id:{RUN_ID}}}").replace("{account}", f"{{account:{ACCOUNT_ID}}}")
             _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
     page = partial(assets.answer, assets.load(drill=drill))
-    for path in ("/", "/room/{name}"):
+    for path in ("/", "/room/{name}", "/room/{release}/{name}"):
         _add(app, "GET", path, page)
     if hooks_handler is not None:
         _add(app, "POST", "/v1/hooks/{name}", hooks_handler)

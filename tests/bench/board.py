@@ -22,7 +22,8 @@ from tests.browser.page import Screen, screen
 
 _IDLE_S = 5.0
 _WATCH = """async () => {
-    const { Mosaic } = await import("/room/mosaic.js"), paint = Mosaic.prototype.paint, ask = window.fetch;
+    const { Mosaic } = await import(document.querySelector("script").src.replace("room.js", "mosaic.js"));
+    const paint = Mosaic.prototype.paint, ask = window.fetch;
     window.pressed = window.coloured = 0;
     window.fetch = (path, how) => {
         if (how?.method === "POST" && path === "/v1/runs") pressed ||= performance.now();

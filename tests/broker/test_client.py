@@ -1,6 +1,7 @@
 """One attempt is one wire request and one value, whatever the broker and the network do."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome
+from panic.broker.request import Exchange
 from panic.orders import Filters
 from panic.simulator import FAULTS, Fault
 from tests.broker.support import (
@@ -166,3 +168,12 @@ async def test_no_redirect_is_followed(status: int, where: str, method: str):
     assert answer.page is None
     assert 1 == len(listener.heads)
     assert 0 == stranger.connections
+
+
+async def test_no_answer_is_held_on_to():
+    """Of thousands of accounts that wait for their next request, each would keep a page of orders in memory."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        assert [ACCEPTED] * 5 == [(await cancel(broker)).outcome for _ in range(5)]
+
+        opened_a_connection = 1
+        assert opened_a_connection == len([one for one in gc.get_objects() if isinstance(one, Exchange)])

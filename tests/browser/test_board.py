@@ -27,7 +27,7 @@ DESKS, EACH = 40, 500
 SHOW = """async ([accounts, board]) => {
     const ask = window.fetch, told = JSON.stringify({ order: board.order, accounts });
     window.fetch = async (path, how) => (path.endsWith("/accounts") ? new Response(told) : ask(path, how));
-    const { RunView } = await import("/room/run.js");
+    const { RunView } = await import(document.querySelector("script").src.replace("room.js", "run.js"));
     window.view = new RunView();
     document.getElementById("stage").replaceChildren(view.element);
     view.take(board);

@@ -338,7 +338,7 @@ async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House
         await route.fulfill(response=answer, body=(await answer.text()).replace("TRY_MS = 6000", "TRY_MS = 700"))
 
     async with screen(browser, address(it)) as page:
-        await page.page.route("**/room/press.js", impatient)
+        await page.page.route("**/press.js", impatient)
         await page.page.reload()
         await page.sign_in("joe-secret-token")
         await page.page.route("**/v1/runs", lambda route: held.append(route))  # noqa: PLW0108  (it asks for a function)

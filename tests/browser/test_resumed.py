@@ -14,7 +14,8 @@ from tests.service.house import house
 pytestmark = chromium.needed
 
 BOARDS: Final = """async (run) => {
-    const { RunView } = await import("/room/run.js"), board = await (await fetch(`/v1/runs/${run}/board`)).json();
+    const { RunView } = await import(document.querySelector("script").src.replace("room.js", "run.js"));
+    const board = await (await fetch(`/v1/runs/${run}/board`)).json();
     const view = new RunView(), told = [];
     const tell = (codes, more) => {
         const counts = {};

@@ -172,8 +172,19 @@ def test_no_ledger_yet(tmp_path: Path):
     assert ([], [], [looked_in]) == (document["runs"], document["damage"], document["looked_in"])
     assert ["no run is on record", f"looked in {looked_in}"] == table.out.splitlines()
     assert (0, 0, 64, "") == (found.code, table.code, shown.code, shown.out)
-    assert "there is none yet" in shown.err
+    assert "no run is on record in" in shown.err
     assert not (tmp_path / LEDGER).parent.exists()
+
+
+def test_a_ledger_that_cannot_be_read_is_not_said_to_hold_no_run(tmp_path: Path):
+    """Nobody knows what it holds; the list, and whoever asks for a run, is told what is wrong with it."""
+    firm = Firm(tmp_path, "http://127.0.0.1:9", more=SETTINGS)
+    (tmp_path / LEDGER).parent.mkdir()
+    (tmp_path / LEDGER).write_bytes(b"not a database" * 1000)
+    listed, shown = typed(*firm.lines("runs", "--format", "table")), typed(*firm.lines(*SHOW))
+
+    assert (10, True) == (listed.code, "no run can be read\n" in listed.out)
+    assert (64, True) == (shown.code, "no run can be read in" in shown.err and "it is damaged" in shown.err)
 
 
 async def test_two_presses_at_once(tmp_path: Path):

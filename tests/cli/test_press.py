@@ -189,7 +189,7 @@ def test_a_large_roster_is_not_read_in_silence(tmp_path: Path, monkeypatch: pyte
     with beside(simulate(account(1))) as simulator:
         first, second, *_ = typed(*Firm(tmp_path, simulator.base_url, [1]).lines(*PRESS)).err.splitlines()
 
-    assert (f"panic: reading {tmp_path / 'accounts.csv'} (0 MB)", "panic: 1 accounts: sending begins") == (
+    assert (f"panic: reading {tmp_path / 'accounts.csv'} (0 MB)", "panic: 1 account: sending begins") == (
         first,
         second,
     )
@@ -246,6 +246,6 @@ def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
     assert (10, "unverified", {1: "clear"}) == (whole.code, report["verdict"], verdicts(report))
     assert ([8], ["unlisted_accounts"]) == (report["coverage"]["unlisted_accounts"], codes(report))
     assert report["flags"][0]["text"].endswith("not in the roster: 8; add them, or list them as excluded")
-    assert "the broker shows others that it does not list" in whole.last_line
+    assert "the broker shows others that the roster lacks" in whole.last_line
     assert {1} == set(sent(simulator, "DELETE"))
     assert (0, [], False) == (one.code, codes(one.report), one.report["coverage"]["roster_checked"])

@@ -122,6 +122,16 @@ def test_a_run_under_way_has_the_word_of_its_terminal(more: Sequence[str], word:
     assert not drawn(a_report(case, finished=False)).startswith("CLEAR")
 
 
+def test_the_last_account_that_was_sent_is_not_the_last_of_all_where_some_were_not():
+    """Two of three is said; and of none that nothing was sent."""
+    unsent, sent = a_worked_case(2), [a_worked_case(n, an_answer()) for n in (1, 3)]
+
+    assert " · 2 of 3 accounts sent, the last after 0.25 s · " in drawn(
+        a_report(unsent, *sent, last_first_cancel=0.25)
+    )
+    assert " · nothing was sent · " in drawn(a_report(unsent))
+
+
 def test_a_wrong_key_is_one_cause_and_has_one_block():
     """With its remedy once, the accounts under it, and how many more there are; another cause has its own."""
     ids = range(1, 81)
@@ -149,7 +159,7 @@ def test_the_largest_open_orders_are_listed_with_their_ids_and_the_others_counte
     text = drawn(a_report(case), width=200)
 
     assert (
-        "OPEN  orders are still open in 1 of 1 accounts; 8 orders open, about $3.2 M and 1 without a price\n"
+        "OPEN  orders are still open in 1 of 1 account; 8 orders open, about $3.2 M and 1 without a price\n"
         in text
     )
     assert " · 8 open, about $3.2 M · 1 DELETE" in text

@@ -162,7 +162,7 @@ def test_a_run_is_found_by_its_name_or_the_beginning_of_it(ledger: LedgerFiles, 
 
 def test_a_run_that_is_not_found(ledger: LedgerFiles):
     """The words help on."""
-    with pytest.raises(UsageError, match=r"run last is not in .*ledger.db: there is none yet; panic runs lists"):
+    with pytest.raises(UsageError, match=r"no run is on record in .*ledger.db$"):
         history.find(ledger, "last")
     for second, one in enumerate("ab"):
         put(ledger.file, [beginning(second)], f"2026-{one}")

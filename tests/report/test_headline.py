@@ -13,11 +13,11 @@ from panic.report.headline import headline, scope_words
 from tests.kit.builders import an_answer
 from tests.report.test_report import a_report, a_worked_case
 
-CLEAR = "every one of 1 accounts was read and shows no open order"
-SPARED = "no order that these filters name is open in 1 accounts"
+CLEAR = "every one of 1 account was read and shows no open order"
+SPARED = "no order that these filters name is open in 1 account"
 ALL = Filters("BUY", "LIMIT", "OPTION", ("A", "B"))
 NAMED = "only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B"
-UNLISTED = "all accounts of the roster are clear, and the broker shows others that it does not list"
+UNLISTED = "all accounts of the roster are clear, and the broker shows others that the roster lacks"
 UNFINISHED = "every account was read clear, and the run has not come to its end"
 
 
@@ -38,7 +38,7 @@ def of(*counts: tuple[int, Verdict], **facts: Any) -> Report:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ([(1, Verdict.UNKNOWN)], "nobody knows what became of the cancel in 1 of 1 accounts"),
+        ([(1, Verdict.UNKNOWN)], "nobody knows what became of the cancel in 1 of 1 account"),
         (
             [(1234, Verdict.REFUSED), (2000, Verdict.OPEN), (56_789, Verdict.CLEAR)],
             "the broker refused to cancel in 1,234 of 60,023 accounts; 3,234 are not clear",

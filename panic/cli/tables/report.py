@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from rich.console import RenderableType
 
-from panic.broker.outcomes import Verdict, worst
+from panic.broker.outcomes import NEVER_LEFT, Verdict, worst
 from panic.cli.tables.drawing import STYLES, Text, indented, line, listed
 from panic.kit.words import accounts as counted
 from panic.kit.words import money
@@ -58,10 +58,9 @@ def table(report: Report) -> Iterable[RenderableType]:
 def _circumstances(report: Report) -> Iterable[Text]:
     trigger, timings = report.trigger, report.timings
     yield Text(f"{scope_words(report.scope)} · {counts(report.totals.verdicts)}")
-    sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
-        f"run {report.run_id} · last account sent after {sent} · took {timings.total_s:.1f} s "
+        f"run {report.run_id} · {_sent(report)} · took {timings.total_s:.1f} s "
         f"of {timings.deadline_s:g} s"
     )
     if timings.paces:
@@ -72,6 +71,18 @@ def _circumstances(report: Report) -> Iterable[Text]:
             f"requests a second that the broker lets through: {', '.join(paces)}{more} · "
             f"{refused:,} refused · {timings.waited_s:.1f} s of waiting"
         )
+
+
+def _sent(report: Report) -> str:
+    """Say when the last account was sent its first cancel, and never of some as if it were all."""
+    total, after_s = report.totals.accounts, report.timings.last_first_delete_s
+    sent = total - sum(report.totals.outcomes.get(outcome, 0) for outcome in NEVER_LEFT)
+    if not sent:
+        return "nothing was sent"
+    after = "" if after_s is None else f" after {after_s:.2f} s"
+    if sent < total:
+        return f"{sent:,} of {counted(total)} sent{', the last' if after else ''}{after}"
+    return f"last account sent{after}" if after else "all accounts sent"
 
 
 def _record(report: Report) -> Iterable[Text]:

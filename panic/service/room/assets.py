@@ -33,6 +33,9 @@ HEADERS: Final = {
 }
 """Of the page and each of its files, beside those of every answer."""
 
+FOREVER: Final = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+"""Of a file under the address of its release: another release has other addresses."""
+
 _OF_WORKER: Final = {"Service-Worker-Allowed": "/"}
 
 _TYPES: Final[Mapping[str, str]] = {
@@ -52,16 +55,21 @@ class Asset(NamedTuple):
     etag: str
 
 
-def load(*, drill: bool = False) -> dict[str, Asset]:
-    """Read every file of the page, by name; one of a drill says so before anybody signs in."""
-    return {file.name: _asset(file, drill=drill) for file in sorted(FOLDER.iterdir()) if file.suffix in _TYPES}
+class Release(NamedTuple):
+    """The page with all its files, by name; `id` is of what is in them."""
+
+    id: str
+    files: Mapping[str, Asset]
 
 
-def _asset(file: Path, *, drill: bool) -> Asset:
-    body = file.read_bytes()
-    if drill and file.name == PAGE:
-        body = body.replace(b"<html ", b"<html data-drill ", 1)
-    return pack(_TYPES[file.suffix], body)
+def load(*, drill: bool = False) -> Release:
+    """Read every file of the page, which names the others by their release; one of a drill says so at once."""
+    bodies = {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir()) if file.suffix in _TYPES}
+    release = hashlib.sha256(b"\0".join(bodies.values())).hexdigest()[:12]
+    bodies[PAGE] = bodies[PAGE].replace(b'="room/', f'="room/{release}/'.encode())
+    if drill:
+        bodies[PAGE] = bodies[PAGE].replace(b"<html ", b"<html data-drill ", 1)
+    return Release(release, {name: pack(_TYPES[Path(name).suffix], body) for name, body in bodies.items()})
 
 
 def pack(type_: str, body: bytes) -> Asset:
@@ -70,13 +78,17 @@ def pack(type_: str, body: bytes) -> Asset:
     return Asset(f"{type_}; charset=utf-8", body, packed, hashlib.sha256(body).hexdigest()[:32])
 
 
-async def answer(files: Mapping[str, Asset], request: web.Request) -> web.Response:
-    """Give the page, or the file of it that is named; they hold no data, and need no token."""
+async def answer(release: Release, request: web.Request) -> web.Response:
+    """Give the page, or the file of it that is named; they hold no data, and need no token.
+
+    A page that was read right before a new release began gets the new one's files, and keeps none of them.
+    """
     name = request.match_info.get("name", PAGE)
-    asset = files.get(name)
+    asset = release.files.get(name)
     if asset is None:
         raise ProblemError("not_found")
-    return give(asset, request, HEADERS | _OF_WORKER if name == WORKER else HEADERS)
+    headers = FOREVER if request.match_info.get("release") == release.id else HEADERS
+    return give(asset, request, headers | _OF_WORKER if name == WORKER else headers)
 
 
 def takes_gzip(request: web.Request) -> bool:

@@ -4,6 +4,7 @@
 const worker = /** @type {any} */ (self);
 const KEPT = "panic-page";
 const WITHIN_MS = 3000; // a service that hangs is no service
+const OF_RELEASE = /^\/room\/\w+\//;
 
 worker.addEventListener("install", (event) => {
   event.waitUntil(keepAll());
@@ -26,14 +27,25 @@ async function keepAll() {
   await (await caches.open(KEPT)).addAll(["/", ...new Set(files)]);
 }
 
-/** Give a file as the service has it, or as it was when the service last answered. */
+/** Give a file as the service has it, or as it was when the service last answered; under the address of its release
+ *  it is always the same. */
 async function freshOrKept(request, name) {
   const kept = await caches.open(KEPT);
+  const same = OF_RELEASE.test(name) ? await kept.match(name) : undefined;
+  if (same) return same;
   try {
     const fresh = await fetch(request, { signal: AbortSignal.timeout(WITHIN_MS) });
     if (fresh.ok) await kept.put(name, fresh.clone());
+    if (fresh.ok && name === "/") await forgetOthers(kept, await fresh.clone().text());
     return fresh.ok ? fresh : ((await kept.match(name)) ?? fresh);
   } catch {
     return (await kept.match(name)) ?? Response.error();
   }
+}
+
+/** Forget the files of releases before that of this page. */
+async function forgetOthers(kept, page) {
+  const [release] = page.match(/room\/\w+\//) ?? [""];
+  for (const { url } of await kept.keys())
+    if (OF_RELEASE.test(new URL(url).pathname) && !url.includes(release)) await kept.delete(url);
 }

@@ -100,7 +100,7 @@ def test_the_worst_comes_first(event: str, report: Report, expected: list[str]):
 @pytest.mark.parametrize(
     ("facts", "title", "closes", "about"),
     [
-        ({}, "CLEAR  every one of 1 accounts was read and shows no open order (1 clear)", True, {1, None}),
+        ({}, "CLEAR  every one of 1 account was read and shows no open order (1 clear)", True, {1, None}),
         ({"drill": True}, "DRILL · CLEAR  every one", False, {1, None}),
         ({"scope": Scope(groups=("mm", "arb"), accounts=(7,))}, "CLEAR  every one", True, {1}),
         (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panic.service.room.assets import FOLDER, PAGE, load
+from panic.service.room.assets import FOLDER, PAGE, WORKER, load
 from tests.service.house import Answer, House, house
 from tests.service.room.page import exchange
 
@@ -28,10 +28,11 @@ async def fetch(it: House, path: str, method: str = "GET", **headers: str) -> An
 
 def test_what_is_shipped_is_whole() -> None:
     """There is a page, and every file that it names is there."""
-    found = load()
-    named = set(re.findall(r'(?:src|href)="/?room/([^"]+)"', found[PAGE].body.decode()))
+    release, found = load()
+    named = set(re.findall(rf'(?:src|href)="room/{release}/([^"]+)"', found[PAGE].body.decode()))
 
     assert "text/html; charset=utf-8" == found[PAGE].type
+    assert {PAGE, WORKER} == found.keys() - named
     assert set() == named - found.keys()
     assert set() == {one.name for one in FOLDER.iterdir()} - found.keys()
     assert 100_000 > sum(len(one.packed) for one in found.values())  # a slow link is quick enough
@@ -54,7 +55,7 @@ async def test_the_page_is_there_for_anybody_with_its_fences(it: House) -> None:
     answer = await fetch(it, "/", Accept_Encoding=PLAIN)
 
     assert (200, "text/html") == (answer.status, answer.response.content_type)
-    assert load()[PAGE].body == answer.body
+    assert load().files[PAGE].body == answer.body
     policy = dict(one.split(" ", 1) for one in answer.headers["Content-Security-Policy"].split("; "))
     assert "'none'" == policy["default-src"] == policy["frame-ancestors"]
     assert "worker" == policy["trusted-types"]
@@ -69,8 +70,9 @@ async def test_the_page_is_there_for_anybody_with_its_fences(it: House) -> None:
 
 async def test_every_file_is_there_by_its_name(it: House) -> None:
     """Packed for whoever can unpack, plain for the others; HEAD says the same without the body."""
-    for name, asset in load().items():
-        path = "/" if name == PAGE else f"/room/{name}"
+    release, files = load()
+    for name, asset in files.items():
+        path = "/" if name == PAGE else f"/room/{name}" if name == WORKER else f"/room/{release}/{name}"
         plain = await fetch(it, path, Accept_Encoding=PLAIN)
         packed = await fetch(it, path, Accept_Encoding="br, gzip")
         head = await fetch(it, path, "HEAD", Accept_Encoding=PLAIN)
@@ -80,6 +82,18 @@ async def test_every_file_is_there_by_its_name(it: House) -> None:
         assert plain.headers["ETag"] != packed.headers["ETag"]
         assert (200, b"", str(len(asset.body))) == (head.status, head.body, head.headers["Content-Length"])
         assert plain.headers["ETag"] == head.headers["ETag"]
+
+
+async def test_a_file_is_kept_for_good_under_its_release_alone(it: House) -> None:
+    """Whatever else names it is asked again each time, and gets what is there now."""
+    release, files = load()
+    names = f"{release}/room.js", "0123456789ab/room.js", "room.js"
+    found = [await fetch(it, f"/room/{name}", Accept_Encoding=PLAIN) for name in names]
+
+    assert {files["room.js"].body} == {one.body for one in found}
+    assert ["public, max-age=31536000, immutable", "no-cache", "no-cache"] == [
+        one.headers["Cache-Control"] for one in found
+    ]
 
 
 async def test_what_a_browser_has_is_not_sent_again(it: House) -> None:
