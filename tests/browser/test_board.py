@@ -35,7 +35,8 @@ SHOW = """async ([accounts, board]) => {
 LAST_RUN = """async () => {
     const { tiles } = await import("/room/ready.js"), { room } = JSON.parse(localStorage.getItem("panic-room"));
     const last = { run_id: "1", at: room.now, drill: false, scope: "all accounts", accounts: 2, is_latest: true };
-    return [["refused", "no answer"], ["clear", "no answer"], ["clear", ""], [null, ""]].map(([verdict, problem]) =>
+    const told = [["refused", "no answer"], ["clear", "no answer"], ["clear", ""], [null, ""]];
+    return told.map(([verdict, problem]) =>
         tiles({ ...room, last: { ...last, verdict }, last_problem: problem }, Date.now()).lastChild.className);
 }"""
 OVER = """() => [document.documentElement, document.querySelector(".mosaic")]

@@ -50,14 +50,11 @@ async def test_a_report_on_paper_is_whole(tmp_path: Path, browser: Browser):
 
 
 async def test_paper_says_of_when_it_tells(it: House, page: Screen):
-    """A run that is printed before its end, or by a page that has lost the service, is as of the last word of it."""
+    """A run that is printed before its end, or without the service, is as of the last word of it."""
     await show(page, rows(1, 3), board("cco"))
     await page.page.clock.fast_forward(600_000)
     await page.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     sheet = await page.text(".on-paper")
-    of, printed = (
-        datetime.strptime(at, "%Y-%m-%d %H:%M:%S UTC")
-        for at in re.findall(r"(?:as of|Printed) (.{19} UTC)", sheet)
-    )
+    of, printed = map(datetime.fromisoformat, re.findall(r"(?:as of|Printed) (.{19}) UTC", sheet))
 
     assert timedelta(minutes=10) <= printed - of
