@@ -43,7 +43,9 @@ export class Worst {
   /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
   take(board, codeOf) {
     const { worst, more, live, finished } = board;
-    Object.assign(this, { board, codeOf, isLive: live && !finished });
+    this.board = board;
+    this.codeOf = codeOf;
+    this.isLive = live && !finished;
     if (this.isHeld) for (const card of this.cards.values()) card.become(codeOf(card.id));
     else this.fill(board);
     this.draw(worst.length + more, board.counts);
