@@ -109,6 +109,7 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     await page("#token-again").fill("joe-secret-token")
     await page.hold()
     await page.run()
+    await page.verdict("CLEAR")
 
     assert {} == before
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))

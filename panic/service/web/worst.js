@@ -7,6 +7,7 @@ import { mark } from "./shapes.js";
 import { count, number, STATES } from "./words.js";
 
 const HELD_MS = 10_000; // how long a hand that rests on the list keeps it as it is
+const LEFT_MS = 2000; // and one that has left it: the page may have moved, and not the hand
 const AGAIN_MS = 2000; // how often an account that is open is asked for while it changes
 
 export class Worst {
@@ -18,7 +19,7 @@ export class Worst {
       onpointermove: hold,
       onpointerdown: hold,
       onfocusin: hold,
-      onpointerleave: () => this.release(),
+      onpointerleave: () => this.hold(LEFT_MS),
     });
     this.rest = h("p", { class: "note" });
     this.all = h("div", {});
@@ -52,9 +53,9 @@ export class Worst {
   }
 
   /** Somebody's hand is on the list: what is under it keeps its place, and says how it stands. */
-  hold() {
+  hold(forMs = HELD_MS) {
     clearTimeout(this.holding);
-    this.holding = setTimeout(() => this.release(), HELD_MS);
+    this.holding = setTimeout(() => this.release(), forMs);
     this.isHeld = true;
   }
 
