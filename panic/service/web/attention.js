@@ -7,6 +7,7 @@ const CLEAR = [660, 880]; // hertz: it rises
 const NOT_CLEAR = [440, 220, 220]; // it falls
 const ASKED = [550];
 const TONE_S = 0.22;
+let isOn = false;
 let isWanted = false;
 let isAsking = false;
 let lock = null;
@@ -23,19 +24,23 @@ export async function stayAwake(isUnderWay) {
   if (!isWanted) lock?.release();
 }
 
-const isOn = () => localStorage.getItem(KEPT) === "on";
-
 /** Let a verdict be heard, where this browser was asked to. */
-export const sound = (verdict) => isOn() && play(verdict === "clear" ? CLEAR : NOT_CLEAR);
+export const sound = (verdict) => isOn && play(verdict === "clear" ? CLEAR : NOT_CLEAR);
 
 /** The switch of it, off until somebody turns it on. */
 export function soundSwitch() {
-  const draw = () => say(byId("sound"), isOn() ? "Sound on" : "Sound off");
+  const draw = () => say(byId("sound"), isOn ? "Sound on" : "Sound off");
   byId("sound").addEventListener("click", () => {
-    localStorage.setItem(KEPT, isOn() ? "off" : "on");
-    if (isOn()) play(ASKED);
+    isOn = !isOn;
     draw();
+    if (isOn) play(ASKED);
+    localStorage.setItem(KEPT, isOn ? "on" : "off");
   });
+  try {
+    isOn = localStorage.getItem(KEPT) === "on";
+  } catch {
+    // a browser that keeps nothing is asked again each time
+  }
   draw();
 }
 
