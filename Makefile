@@ -88,6 +88,10 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 bench-service: setup $(VENV)/.dev ## measure the time from a press at a running service to its first DELETE
 	@$(BIN)/python -m tests.bench.service
 
+.PHONY: bench-start
+bench-start: setup $(VENV)/.dev ## measure a press from its process's start, and the memory of 100,000 accounts (minutes)
+	@$(BIN)/python -m tests.bench.start
+
 .PHONY: bench-pace
 bench-pace: setup $(VENV)/.dev ## measure a press behind a broker's rate limit beside a plain paced loop (minutes)
 	@$(BIN)/python -m tests.bench.pace
