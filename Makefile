@@ -32,7 +32,7 @@ $(VENV)/.dev: .locks/dev.txt | $(VENV)/.run
 
 $(VENV)/.page: .locks/package.json .locks/package-lock.json | $(VENV)/bin/python
 	@echo "installing what checks the page's scripts (pinned, hashes checked)"
-	@mkdir -p $(VENV)/page && cp .locks/package*.json $(VENV)/page && npm ci --prefix $(VENV)/page --ignore-scripts --silent
+	@mkdir -p $(VENV)/page && cp .locks/package*.json $(VENV)/page && npm ci --prefix $(VENV)/page --ignore-scripts --silent --fetch-retries=0 --fetch-timeout=20000
 	@touch $@
 
 .PHONY: setup
@@ -65,7 +65,7 @@ lint: setup $(VENV)/.dev ## format, lint, types, import contract
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@if command -v npm >/dev/null; then $(MAKE) -s lint-page; else echo "no npm: the page's scripts are not checked" >&2; fi
+	@if $(MAKE) -s $(VENV)/.page; then $(MAKE) -s lint-page; else echo "what checks the page's scripts cannot be had (npm): they are not checked" >&2; fi
 
 PAGE := $(VENV)/page/node_modules/.bin
 
@@ -87,6 +87,10 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 .PHONY: bench-service
 bench-service: setup $(VENV)/.dev ## measure the time from a press at a running service to its first DELETE
 	@$(BIN)/python -m tests.bench.service
+
+.PHONY: bench-start
+bench-start: setup $(VENV)/.dev ## measure a press from its process's start, and the memory of 100,000 accounts (minutes)
+	@$(BIN)/python -m tests.bench.start
 
 .PHONY: bench-pace
 bench-pace: setup $(VENV)/.dev ## measure a press behind a broker's rate limit beside a plain paced loop (minutes)

@@ -1,22 +1,21 @@
 """What is recorded of a run: the bodies of its events."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
-from pydantic import AwareDatetime, Field, InstanceOf, StrictInt, TypeAdapter
+from pydantic import AwareDatetime, Field, InstanceOf, StrictInt
 
 from panic.accounts.plan import Plan, Unsent
 from panic.accounts.roster import Account, BadRow
 from panic.broker.outcomes import Verdict
 from panic.kit.errors import Problem
 from panic.kit.process import Process
-from panic.report.document import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger
+from panic.report.document import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger, adapter
 
 SCHEMA: Final = "panic-run/1"
 
@@ -135,19 +134,15 @@ class Finished:
     verdicts: dict[Verdict, int] = field(default_factory=dict)
 
 
-_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
-"""Each is made when it is first needed: a press needs few of them."""
-
-
 def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> dict[str, Any]:
     """Give an event's body as JSON values."""
-    found: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json")
+    found: dict[str, Any] = adapter(type(event)).dump_python(event, mode="json")
     return found
 
 
 def read(kind: type[_T], words: object) -> _T:
     """Read an event's body again; a ValueError where it is none of this kind."""
-    found: _T = _adapter(kind).validate_python(words)
+    found: _T = adapter(kind).validate_python(words)
     return found
 
 

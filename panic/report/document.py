@@ -1,9 +1,10 @@
 """The report, the one document of a run: the dataclasses are the schema that `json_schema` publishes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache, partial
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
@@ -274,10 +275,10 @@ class Report:
         return to_json(self).decode()
 
 
-_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+"""Each is made when it is first needed: before its first DELETE a press needs few of them."""
 
 
-_ACCOUNT: TypeAdapter[AccountReport] = TypeAdapter(AccountReport)
 _NO_ACCOUNTS: Final = b"[]\n}"
 
 
@@ -288,21 +289,21 @@ def to_json(report: Report) -> bytes:
 
 def pieces(report: Report) -> Iterator[bytes]:
     """Write it account by account: that of 100,000 accounts takes as much memory as all the rest of the run."""
-    frame = _REPORT.dump_json(replace(report, accounts=()), indent=2)
+    frame = adapter(Report).dump_json(replace(report, accounts=()), indent=2)
     if not report.accounts:
         yield frame
         return
     yield frame.removesuffix(_NO_ACCOUNTS)
-    before = b"[\n    "
+    before, write = b"[\n    ", partial(adapter(AccountReport).dump_json, indent=2)
     for account in report.accounts:
-        yield before + _ACCOUNT.dump_json(account, indent=2).replace(b"\n", b"\n    ")
+        yield before + write(account).replace(b"\n", b"\n    ")
         before = b",\n    "
     yield b"\n  ]\n}"
 
 
 def json_schema() -> dict[str, Any]:
     """Give the JSON Schema of a report."""
-    schema = _REPORT.json_schema(mode="serialization")
+    schema = adapter(Report).json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -347,4 +348,4 @@ def plan_json(
         forecast=forecast,
         open_orders=open_orders,
     )
-    return TypeAdapter(PlanReport).dump_json(found, indent=2)
+    return adapter(PlanReport).dump_json(found, indent=2)

@@ -51,7 +51,7 @@ class _Broker(asyncio.Protocol):
         self._head += data
         while b"\r\n\r\n" in self._head:
             head, _, self._head = self._head.partition(b"\r\n\r\n")
-            account = int(head.split(b"/", 5)[3])
+            account = int(head.split(b"/", 5)[3]) if b"/orders" in head else 0  # else it lists accounts: none
             order = _ORDER % (account, b"CANCELED" if head.startswith(b"GET") else b"PENDING_CANCEL")
             body = b'{"data":[' + order + b'],"error":null,"metadata":{"request_id":"fb1c2d3e","total_items":1}}'
             head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -61,14 +61,16 @@ class _Broker(asyncio.Protocol):
                 self._transport.write(head + body)
 
 
-def _serve(tell: Connection, latency: float) -> None:
-    async def serve() -> None:
+def serve(tell: Connection, latency: float) -> None:
+    """Be a broker in a process of its own; `tell` its port."""
+
+    async def answer() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Broker(latency), "127.0.0.1", 0, backlog=4096)
         tell.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
-    asyncio.run(serve())
+    asyncio.run(answer())
 
 
 async def bare(base_url: str, ids: range) -> None:
@@ -122,7 +124,7 @@ def main() -> None:
     ids = range(1, options.accounts + 1)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=(theirs, options.latency), daemon=True
+        target=serve, args=(theirs, options.latency), daemon=True
     )
     process.start()
     base_url = f"http://127.0.0.1:{ours.recv()}"

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import Any, Final
 
 from playwright.async_api import Browser, expect
 
@@ -88,3 +89,43 @@ async def test_no_figure_of_a_report_is_cut_off(tmp_path: Path, browser: Browser
     (row,) = (re.sub(r"[0-9]+\.[0-9]+", "$", row).split() for row in rows)
     assert ["AAPL", *["1,234,567", "at", "$"] * 3] == row
     assert {(0,)} == {tuple(over) for over in cut.values()}, cut
+
+
+HEARD: Final = """window.heard = [];
+const of = window.OscillatorNode;
+window.OscillatorNode = function (audio, how) { heard.push(how.frequency); return new of(audio, how); };
+navigator.wakeLock.request = async (kind) => {
+    heard.push(kind);
+    return { released: false, release() { this.released = true; heard.push("let go"); } };
+};"""
+
+
+async def test_the_screen_stays_on_under_way_and_a_verdict_is_heard_where_it_was_asked_for(
+    tmp_path: Path, browser: Browser
+):
+    """Nothing is heard until the switch is turned; clear sounds unlike not clear."""
+    accounts = account(1), account(2, Fault("stuck"))
+    async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
+        await page.page.add_init_script(HEARD)
+        await page.page.reload()
+        await page.sign_in("joe-secret-token")
+
+        async def press(group: str, until: str) -> list[Any]:
+            await page.page.evaluate("heard.length = 0")
+            await page.page.get_by_role("link", name="Press", exact=True).click()
+            await page("#scope-groups").check()
+            await page("#groups").get_by_text(group).click()
+            run = await page.press_by_word()
+            await expect(page(".counts")).to_contain_text(until)
+            await page.page.wait_for_function("() => heard.includes('screen')")
+            if run in it.desk.live:
+                it.live(run).run.stop()
+            await page.over()
+            await page.page.wait_for_function("() => heard.includes('let go')")
+            return [one for one in await page.page.evaluate("heard") if isinstance(one, int)]
+
+        silent = await press("East", "1 clear")
+        await page("#sound").click()
+        clear, stuck = await press("East", "1 clear"), await press("West", "on the way")
+
+    assert [[], [660, 880], [440, 220, 220]] == [silent, clear, stuck]

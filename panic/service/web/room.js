@@ -1,6 +1,7 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
 import { caller } from "./account.js";
+import { soundSwitch, stayAwake } from "./attention.js";
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { inDoubt, lookUp, settle } from "./doubt.js";
 import { Link } from "./link.js";
@@ -112,6 +113,7 @@ const heardAgo = () => `last heard ${ago((Date.now() - link.beatAt) / 1000)}`;
 
 function drawUnderway() {
   if (room) underway(byId("underway"), room, page() === "run" ? shown : "");
+  stayAwake(Boolean(session.now && room?.live.length && !link.isLost));
 }
 
 function title() {
@@ -338,6 +340,7 @@ session.changed = () => {
   panel?.update();
 };
 
+soundSwitch();
 byId("out").addEventListener("click", async () => {
   try {
     await signOut();

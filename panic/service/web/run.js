@@ -1,6 +1,7 @@
 // One run: the band, the board, and the accounts not clear, worst first. Afterwards the report.
 
 import { caller } from "./account.js";
+import { sound } from "./attention.js";
 import { Band } from "./band.js";
 import { command, copies, h, put, shout } from "./dom.js";
 import { Find } from "./find.js";
@@ -84,6 +85,7 @@ export class RunView {
     this.worst.take(board, (id) => (this.isKnown ? board.codes[this.places.get(id)] : undefined));
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
+    if (board.finished && was?.finished === false) sound(board.verdict);
     if (board.finished && !was?.finished)
       shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
   }
