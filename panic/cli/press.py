@@ -113,7 +113,7 @@ def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
     """Print the plan; the exit code is the best that the press could come to."""
     plan, base_url, lanes = prepared.plan, prepared.settings.broker.base_url, lanes_of(prepared.settings)
     forecast = planned(plan.accounts, lanes, verify=prepared.press.verify)
-    found = (plan, base_url, forecast, _open_now(prepared, lanes))
+    found = (plan, base_url, forecast, open_now(prepared, lanes))
     lines = (*plan_table(*found), *map(Text, _expected(prepared, forecast)))
     output.show(plan_json(*found).decode(), lines, options)
     for flag in (*doubts_of_plan(prepared.settings, prepared.roster), *prepared.flags):
@@ -121,7 +121,7 @@ def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
     return EXIT_CODES[Verdict.UNKNOWN if plan.unsent else Verdict.CLEAR]
 
 
-def _open_now(prepared: Prepared, lanes: Lanes) -> str:
+def open_now(prepared: Prepared, lanes: Lanes) -> str:
     """Say what is open, as far as the broker tells it in a few seconds."""
     from panic.run.open_orders import TOO_LATE, open_orders  # noqa: PLC0415  (a press does not need it)
 
