@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 
 from panic.accounts.plan import scope_of
-from panic.cli import output, press
+from panic.cli import loop, output
 from panic.cli.tables.drawing import Text, indented, line
 from panic.config import Schedule, Settings
-from panic.run.open_orders import a_look
+from panic.run.open_orders import a_look, open_now
 from panic.run.pace import lanes_of
 from panic.run.press import prepare
 from panic.service.schedule.calendar import BROKER, Session, clock
@@ -36,7 +36,7 @@ def do_schedule(options: argparse.Namespace) -> int:
 def _open_now(one: Scheduled, schedule: Schedule, settings: Settings) -> str | None:
     if one.accounts is None:  # a drill, or one that would press nobody
         return None
-    return press.open_now(prepare(settings, a_look(scope_of(schedule))), lanes_of(settings))
+    return loop.run(open_now(prepare(settings, a_look(scope_of(schedule))), lanes_of(settings)))
 
 
 def _now() -> datetime:
