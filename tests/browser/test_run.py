@@ -117,11 +117,11 @@ async def test_the_screen_stays_on_under_way_and_a_verdict_is_heard_where_it_was
             await page("#groups").get_by_text(group).click()
             run = await page.press_by_word()
             await expect(page(".counts")).to_contain_text(until)
-            await page.page.wait_for_function("heard.includes('screen')")
+            await page.page.wait_for_function("() => heard.includes('screen')")
             if run in it.desk.live:
                 it.live(run).run.stop()
             await page.over()
-            await page.page.wait_for_function("heard.includes('let go')")
+            await page.page.wait_for_function("() => heard.includes('let go')")
             return [one for one in await page.page.evaluate("heard") if isinstance(one, int)]
 
         silent = await press("East", "1 clear")

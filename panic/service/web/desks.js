@@ -5,7 +5,7 @@ import { SIGNS } from "./words.js";
 const LARGEST = 26,
   EVEN = 8; // pixels from cell to cell; only small ones are in between
 const SCROLLED = 6; // the cells of a board that no screen holds
-const HEADING = 19,
+const HEADING = 20,
   GAP_X = 12,
   GAP_Y = 4; // pixels for a desk's name, and between desks
 const NARROWEST = 150;
