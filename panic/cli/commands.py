@@ -216,6 +216,8 @@ def _sessions(parser: Parser) -> None:
 
 def _schedule(parser: Parser) -> None:
     parser.add_argument("--count", type=positive, default=3, metavar="N", help="show N runs of each (3)")
+    what = "ask the broker what each would cancel if it ran now"
+    parser.add_argument("--orders", action="store_true", help=what)
     _output_options(parser)
 
 

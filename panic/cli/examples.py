@@ -45,7 +45,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "panic serve": ("panic serve", "panic serve --config /etc/panic/panic.toml --log-level info"),
     "panic health": ("panic health", "panic health --ready --wait 10"),
     "panic sessions": ("panic sessions --token desk.token", "panic sessions --token desk.token --end alice"),
-    "panic schedule": ("panic schedule", "panic schedule --count 10 --format json"),
+    "panic schedule": ("panic schedule", "panic schedule --orders", "panic schedule --count 10 --format json"),
     "panic completion": ("panic completion bash", "panic completion zsh"),
     "panic simulate": (
         "panic simulate --write practice",

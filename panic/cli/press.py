@@ -12,7 +12,6 @@ from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text, listed
 from panic.engine.forecast import Forecast, planned
-from panic.engine.lanes import Lanes
 from panic.kit import terminal
 from panic.kit.errors import by_cause
 from panic.kit.words import accounts as counted
@@ -29,8 +28,6 @@ _ANSWER_S = 0.1
 LARGE_ROSTER = 1_000_000
 """Bytes of a roster of some ten thousand accounts, which take half a second to read."""
 
-_LOOK_S = 5.0
-"""How long a dry run may ask what is open."""
 
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""
@@ -111,30 +108,16 @@ def scope_of(options: argparse.Namespace) -> Scope:
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
     """Print the plan; the exit code is the best that the press could come to."""
+    from panic.run.open_orders import open_now  # noqa: PLC0415  (a press does not need it)
+
     plan, base_url, lanes = prepared.plan, prepared.settings.broker.base_url, lanes_of(prepared.settings)
     forecast = planned(plan.accounts, lanes, verify=prepared.press.verify)
-    found = (plan, base_url, forecast, _open_now(prepared, lanes))
+    found = (plan, base_url, forecast, loop.run(open_now(prepared, lanes)))
     lines = (*plan_table(*found), *map(Text, _expected(prepared, forecast)))
     output.show(plan_json(*found).decode(), lines, options)
     for flag in (*doubts_of_plan(prepared.settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
     return EXIT_CODES[Verdict.UNKNOWN if plan.unsent else Verdict.CLEAR]
-
-
-def _open_now(prepared: Prepared, lanes: Lanes) -> str:
-    """Say what is open, as far as the broker tells it in a few seconds."""
-    from panic.run.open_orders import TOO_LATE, open_orders  # noqa: PLC0415  (a press does not need it)
-
-    if not prepared.press.verify:
-        return "not asked: --no-verify"
-    try:
-        found = loop.run(open_orders(prepared, lanes=lanes, within_s=_LOOK_S))
-    except Exception as error:  # noqa: BLE001  (the plan is worth showing all the same)
-        return f"not asked: {type(error).__name__}"
-    if found.is_blind:
-        return f"not known: {found.not_known[-1].why}"
-    is_cut = any(one.why == TOO_LATE for one in found.not_known)
-    return f"{found.headline} (asked for {_LOOK_S:g} s; panic orders reads them all)" if is_cut else found.headline
 
 
 def plan_table(

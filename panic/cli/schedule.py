@@ -1,14 +1,20 @@
-"""`panic schedule`: when schedules run next, and why then. It makes no request."""
+"""`panic schedule`: when schedules run next, and why then; with `--orders` what they would cancel now."""
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 from rich.console import RenderableType
 
-from panic.cli import output
+from panic.accounts.plan import scope_of
+from panic.cli import loop, output
 from panic.cli.tables.drawing import Text, indented, line
+from panic.config import Schedule, Settings
+from panic.run.open_orders import a_look, open_now
+from panic.run.pace import lanes_of
+from panic.run.press import prepare
 from panic.service.schedule.calendar import BROKER, Session, clock
 from panic.service.schedule.outlook import Scheduled, Schedules, outlook
 
@@ -17,9 +23,20 @@ _MOST = 1000
 
 def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first."""
-    plan = outlook(output.load(options), _now(), min(options.count, _MOST))
+    settings = output.load(options)
+    plan = outlook(settings, _now(), min(options.count, _MOST))
+    if options.orders:
+        named = {one.name: one for one in settings.schedules}
+        asked = [replace(one, open_now=_open_now(one, named[one.name], settings)) for one in plan.schedules]
+        plan = replace(plan, schedules=tuple(asked))
     output.show(TypeAdapter(Schedules).dump_json(plan, indent=2).decode(), schedule_table(plan), options)
     return 10 if plan.is_in_doubt else 0
+
+
+def _open_now(one: Scheduled, schedule: Schedule, settings: Settings) -> str | None:
+    if one.accounts is None:  # a drill, or one that would press nobody
+        return None
+    return loop.run(open_now(prepare(settings, a_look(scope_of(schedule))), lanes_of(settings)))
 
 
 def _now() -> datetime:
@@ -45,6 +62,8 @@ def _schedule(one: Scheduled, now: datetime) -> Iterable[RenderableType]:
         yield indented(f"{due.local:%a %Y-%m-%d %H:%M %Z} · {due.at:%H:%M} UTC · {_session(due.session, now)}")
         if due.why:
             yield indented(f"  {due.why}", style="yellow")
+    if one.open_now:
+        yield indented(f"would cancel now: {one.open_now}")
     if one.ends:
         yield indented(f"! {'then no more' if one.runs else 'WILL NOT RUN'}: {one.ends}", style="bold red")
 

@@ -32,6 +32,10 @@ _LOOKS = 3
 TOO_LATE = "the broker did not answer in time"
 
 
+_A_MOMENT_S = 5.0
+"""How long somebody waits for a plan."""
+
+
 def a_look(scope: Scope) -> Press:
     """Give the press that covers what a look looks at; nobody makes it."""
     return Press(scope, "a look at what is open")
@@ -50,6 +54,21 @@ async def open_orders(
     if lanes is None:
         await remember(prepared.settings, own)
     return await begin(sum_up, "orders")  # of many orders that takes a while, and a loop may have to press
+
+
+async def open_now(prepared: Prepared, lanes: Lanes) -> str:
+    """Say in a line what is open, as far as the broker tells it in a few seconds; never raises."""
+    if not prepared.press.verify:
+        return "not asked: --no-verify"
+    try:
+        found = await open_orders(prepared, lanes=lanes, within_s=_A_MOMENT_S)
+    except Exception as error:  # noqa: BLE001  (the plan is worth showing all the same)
+        return f"not asked: {type(error).__name__}"
+    if found.is_blind:
+        return f"not known: {found.not_known[-1].why}"
+    is_cut = any(one.why == TOO_LATE for one in found.not_known)
+    more = f" (asked for {_A_MOMENT_S:g} s; panic orders reads them all)" if is_cut else ""
+    return f"{found.headline}{more}"
 
 
 class _Round:

@@ -9,6 +9,7 @@ import pytest
 
 from panic.cli import press
 from panic.engine.forecast import Forecast
+from panic.run import open_orders
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.cli.breakages import after
 from tests.cli.inside import beside, typed
@@ -153,7 +154,7 @@ def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
     tmp_path: Path, faults: tuple[Fault, ...], words: tuple[str, ...], why: str, monkeypatch: pytest.MonkeyPatch
 ):
     """It says so after a few seconds, and why."""
-    monkeypatch.setattr(press, "_LOOK_S", 0.5)
+    monkeypatch.setattr(open_orders, "_A_MOMENT_S", 0.5)
     with beside(simulate(account(1, *faults))) as simulator:
         plan, table = both(Firm(tmp_path, simulator.base_url, [1]), *PRESS, "--dry-run", *words)
 
@@ -163,7 +164,7 @@ def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
 
 def test_a_dry_run_that_had_no_time_for_all_says_what_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What it saw is the least there is."""
-    monkeypatch.setattr(press, "_LOOK_S", 0.5)
+    monkeypatch.setattr(open_orders, "_A_MOMENT_S", 0.5)
     with beside(simulate(account(1), account(2, Fault("hang", on="GET")))) as simulator:
         plan, _ = both(Firm(tmp_path, simulator.base_url, [1, 2]), *PRESS, "--dry-run")
 

@@ -1,5 +1,6 @@
 """`panic schedule`: the next runs, worst first, and why they come then."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from panic import cli
 from panic.cli import schedule as command
 from panic.service.schedule.almanac import save_calendar
-from tests.cli.support import Firm
+from panic.simulator import SimAccount, SimOrder
+from tests.cli.inside import beside, typed
+from tests.cli.support import Firm, simulate
 from tests.service.schedule.support import detail, hours
 
 WEDNESDAY = datetime(2026, 11, 25, 22, tzinfo=UTC)
@@ -91,3 +94,21 @@ def test_the_brokers_calendar_counts_where_it_is_there(panic: Panic, tmp_path: P
     assert "  Mon 2026-11-30 12:55 EST · 17:55 UTC · closes 13:00 EST (broker's calendar, 3 hours old)" in lines
     assert "the broker says 09:30 EST to 13:00 EST, the shipped calendar" in lines[4]
     assert "calendars: broker's, 3 hours old; shipped, until 2028-12-31" == lines[-1]
+
+
+def test_what_each_would_cancel_now(tmp_path: Path):
+    """If somebody asks: the open orders of its scope, good-till-cancel ones counted; a drill cancels none."""
+    orders = (SimOrder(time_in_force="GOOD_TILL_CANCEL"), SimOrder(status="FILLED"))
+    with beside(simulate(SimAccount(7, orders=orders))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, rows=[7], more=CLEANUP + PRACTICE)
+        table = typed(*firm.lines("schedule", "--orders", "--format", "table"))
+        found = json.loads(typed(*firm.lines("schedule", "--orders", "--format", "json")).out)
+        methods = {request.method for request in simulator.requests}
+
+    [shown] = [line for line in table.out.splitlines() if "would cancel now" in line]
+    assert {"cleanup": shown.partition(": ")[2], "practice": None} == {
+        one["name"]: one["open_now"] for one in found["schedules"]
+    }
+    assert "1 open order" in shown
+    assert "1 good-till-cancel" in shown
+    assert {"GET"} == methods

@@ -39,6 +39,7 @@ class Scheduled:
     Attributes:
         what: What it cancels, in words.
         accounts: In how many accounts, by the roster as it is; null for a drill, and where it would press nobody.
+        open_now: What it would cancel if it ran now, in a line; null where nobody asked the broker.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Scheduled:
     runs: tuple[Coming, ...]
     ends: str | None
     refused: str | None
+    open_now: str | None = None
 
     @property
     def doubt(self) -> bool:
