@@ -1,6 +1,6 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
-import { soundSwitch, stayAwake } from "./attention.js";
+import { stayAwake } from "./attention.js";
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { inDoubt, lookUp, settle } from "./doubt.js";
 import { Link } from "./link.js";
@@ -339,7 +339,6 @@ session.changed = () => {
   panel?.update();
 };
 
-soundSwitch();
 byId("out").addEventListener("click", async () => {
   try {
     await signOut();

@@ -1,6 +1,6 @@
 // One run: the band, the board, and the accounts not clear, worst first. Afterwards the report.
 
-import { sound } from "./attention.js";
+import { sound, soundSwitch } from "./attention.js";
 import { Band } from "./band.js";
 import { command, copies, h, put, shout } from "./dom.js";
 import { Find } from "./find.js";
@@ -27,6 +27,7 @@ export class RunView {
     this.worst = new Worst(this.find.found);
     this.band = new Band();
     this.facts = h("p", { class: "facts" });
+    this.switch = soundSwitch();
     this.flags = h("div", {});
     this.report = h("div", { id: "report", class: "report" });
     this.sheet = h("section", { class: "on-paper" });
@@ -83,6 +84,7 @@ export class RunView {
     this.worst.take(board);
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
+    this.switch.hidden = board.finished;
     if (board.finished && was?.finished === false) sound(board.verdict);
     if (board.finished && !was?.finished)
       shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
@@ -218,7 +220,7 @@ export class RunView {
       fact("Why", trigger.reason),
       fact("Pressed", `${utc(at)} (${newYork(at)} New York)`),
       fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
-      fact("Run", h("code", {}, run), copies(run)),
+      fact("Run", h("code", {}, run), copies(run), this.switch),
     );
     const lines = [
       this.isStale
