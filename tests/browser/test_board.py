@@ -32,6 +32,13 @@ SHOW = """async ([accounts, board]) => {
     document.getElementById("stage").replaceChildren(view.element);
     view.take(board);
 }"""
+LAST_RUN = """async () => {
+    const { tiles } = await import("/room/ready.js"), { room } = JSON.parse(localStorage.getItem("panic-room"));
+    const last = { run_id: "1", at: room.now, drill: false, scope: "all accounts", accounts: 2, is_latest: true };
+    const told = [["refused", "no answer"], ["clear", "no answer"], ["clear", ""], [null, ""]];
+    return told.map(([verdict, problem]) =>
+        tiles({ ...room, last: { ...last, verdict }, last_problem: problem }, Date.now()).lastChild.className);
+}"""
 OVER = """() => [document.documentElement, document.querySelector(".mosaic")]
     .map((one) => one.scrollHeight - one.clientHeight)"""
 
@@ -41,6 +48,12 @@ def board(row: str, **more: Any) -> dict[str, Any]:
     worst: list[tuple[AccountReport, Letter]] = []
     found: dict[str, Any] = json.loads(write(live_board(circumstances(finished=False), row, worst, 60.0)))
     return {**found, "order": "as shown", "elapsed_s": 3.0, **more}
+
+
+def told(n: int) -> dict[str, Any]:
+    """What a board says of an account that refused."""
+    cases = [a_worked_case(n, an_answer(403))]
+    return dict(json.loads(final_board(a_report(*cases), cases, wall))["worst"][0], code="r")
 
 
 def rows(desks: int, each: int) -> list[tuple[str, str, str, str]]:
@@ -165,3 +178,45 @@ async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_pat
         "Verdict: REFUSED (cancel forbidden, read open)",
     ):
         assert words in sheet
+
+
+async def test_a_card_stays_under_the_hand_that_is_on_it(it: Any, page: Screen):
+    """What is worse comes to its place when the hand goes, or rests for long; what the card says is of now."""
+    cases = {n: told(n) for n in (1, 2)}
+    await show(page, rows(1, 3), board("cco", worst=[cases[2]]))
+    await expect(page("#cell")).to_contain_text("3 accounts")
+    ids, at_hand = page("#worst .account .id"), page("#worst .account").first
+    await at_hand.locator(".copies, button").first.hover()
+    await take(page, board("cro", worst=[cases[1], cases[2]], elapsed_s=4.0))
+    held = await ids.all_text_contents()
+    await take(page, board("crc", worst=[cases[1]], elapsed_s=5.0))
+    says = await at_hand.locator(".state").text_content()
+    await page.page.clock.run_for(11_000)
+    rested = await ids.all_text_contents()
+
+    assert (["2"], "Clear", ["1"]) == (held, says, rested)
+
+
+async def test_the_name_of_a_desk_is_readable_whatever_is_wrong_there(it: Any, page: Screen):
+    """Three counts of trouble leave room for most of it."""
+    row = "a" * DESKS * EACH
+    await show(page, rows(DESKS, EACH), board(with_letters(row, _7="r", _47="k", _87="o")))
+    widths = await page(".desk b").first.evaluate("(one) => [one.clientWidth, one.scrollWidth]")
+
+    assert widths[0] == widths[1], widths
+
+
+async def test_a_run_that_was_cut_off_has_no_clock_that_stands_still(it: Any, page: Screen):
+    """A time that goes no further is not the time since the press."""
+    await show(page, rows(1, 3), board("cco"))
+    await page.page.evaluate("view.band.tick({ ...view.board, live: false }, true, 0)")
+    times = await page.text("#verdict .time")
+
+    assert "0:03 until it was cut off" == times
+
+
+async def test_the_last_run_is_as_bad_as_it_was_whatever_the_ledger_says(it: Any, page: Screen):
+    """Refused is red, also where a later run may be hidden by a ledger that does not answer."""
+    kinds = await page.page.evaluate(LAST_RUN)
+
+    assert ["tile bad", "tile warn", "tile good", "tile warn"] == kinds

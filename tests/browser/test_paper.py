@@ -1,6 +1,7 @@
 """The report on paper: what somebody signs, files or reads out when the screen is gone."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +10,10 @@ from playwright.async_api import Browser
 from panic.simulator import Fault
 from tests.browser import chromium
 from tests.browser.conftest import address
-from tests.browser.page import screen
+from tests.browser.page import Screen, screen
+from tests.browser.test_board import board, rows, show
 from tests.cli.support import account
-from tests.service.house import house
+from tests.service.house import House, house
 
 pytestmark = chromium.needed
 
@@ -45,3 +47,14 @@ async def test_a_report_on_paper_is_whole(tmp_path: Path, browser: Browser):
         words in sheet for words in (f"Report of run {run}", f"Pressed {day}", f"Printed {day}", "East 0 1")
     )
     assert ["rgb(255, 255, 255)", "rgb(0, 0, 0)"] == colours
+
+
+async def test_paper_says_of_when_it_tells(it: House, page: Screen):
+    """A run that is printed before its end, or without the service, is as of the last word of it."""
+    await show(page, rows(1, 3), board("cco"))
+    await page.page.clock.fast_forward(600_000)
+    await page.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    sheet = await page.text(".on-paper")
+    of, printed = map(datetime.fromisoformat, re.findall(r"(?:as of|Printed) (.{19}) UTC", sheet))
+
+    assert timedelta(minutes=10) <= printed - of

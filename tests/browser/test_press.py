@@ -357,3 +357,16 @@ async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House
 
     assert 2 == len(held)
     assert "panic press --all --latch --reason 'not said at the press (control room)'" == command
+
+
+async def test_a_browser_that_keeps_nothing_presses_all_the_same(it: House, browser: Browser):
+    """What is kept for a press in doubt, and for a page without its service, is for later: it stops nothing."""
+    async with screen(browser, address(it)) as page:
+        full = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }"
+        await page.page.add_init_script(full)
+        await page.page.reload()
+        await page.sign_in("joe-secret-token")
+        await page.press_all()
+        await page.verdict("CLEAR")
+
+    assert [1, 2] == sorted(sent(it.simulator, "DELETE"))

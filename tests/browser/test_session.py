@@ -109,6 +109,7 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     await page("#token-again").fill("joe-secret-token")
     await page.hold()
     await page.run()
+    await page.verdict("CLEAR")
 
     assert {} == before
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
@@ -264,6 +265,7 @@ async def test_a_page_that_is_opened_without_the_service_says_what_to_do(it: Hou
         await page.page.reload()
         await expect(page("#lost")).to_contain_text("panic press --all --reason")
         told, state = await page.text("#lost"), await page.text(".tiles")
+        number = await page("#lost a").get_attribute("href")
         grey = await page(".tiles").evaluate("(one) => getComputedStyle(one).filter")
         stored, _ = await page.page.evaluate(KEPT)
         await page.page.context.set_offline(False)
@@ -275,6 +277,7 @@ async def test_a_page_that_is_opened_without_the_service_says_what_to_do(it: Hou
         page.complaints.clear()  # the browser says that it is offline
 
     assert re.search(r"Last heard \d\d:\d\d:\d\d UTC, \d+ s ago\. .*Broker: the desk, \+1 555 0100", told)
+    assert "tel:+15550100" == number
     assert ("READY" in state, "grayscale(1)") == (True, grey)
     assert ["panic-room"] == stored
     assert {"", "room.js", "room.css"} <= {file.split("/")[-1] for file in files}

@@ -62,7 +62,8 @@ class Look(Generic[_T]):
         except UsageError as error:  # the settings name none
             self.problem = str(error)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
-            self.problem = f"{self._what} does not answer: {type(error).__name__}"
+            why = "it takes too long" if isinstance(error, TimeoutError) else type(error).__name__
+            self.problem = f"{self._what} does not answer: {why}"
 
 
 class Recorded(NamedTuple):

@@ -61,21 +61,12 @@ export function callSheet(one, { run_id: run, contact, base_url: host, scope }) 
     .join("\n");
 }
 
-/** A link that calls the broker, where the contact has a telephone number. */
-export function caller(contact) {
+/** A link that calls the broker, where the contact has a telephone number; `words` stand in any case. */
+export function caller(contact, words = "") {
   const number = phone(contact);
-  return number
-    ? h(
-        "a",
-        {
-          class: "call",
-          href: `tel:${number.replace(/[^+\d]/g, "")}`,
-          title: contact,
-          "aria-label": `Call the broker: ${number}`,
-        },
-        `☎ ${number}`,
-      )
-    : null;
+  if (!number) return words;
+  const how = { class: "call", href: `tel:${number.replace(/[^+\d]/g, "")}`, title: contact };
+  return h("a", words ? how : { ...how, "aria-label": `Call the broker: ${number}` }, words || `☎ ${number}`);
 }
 
 export class Card {

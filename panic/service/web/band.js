@@ -99,7 +99,7 @@ export class Band {
   /** Draw the times: `since` seconds after the board was told. */
   tick({ elapsed_s: elapsed, deadline_s: deadline, finished, forecast, counts, codes }, isOver, since) {
     say(this.since, finished ? seconds(elapsed) : clock(elapsed + since));
-    say(this.sinceWhat, finished ? "the run took" : "since the press");
+    say(this.sinceWhat, finished ? "the run took" : isOver ? "until it was cut off" : "since the press");
     const left = forecast && !isOver && (counts.c ?? 0) < codes.length ? forecast.proven_s - since : 0;
     this.goes.hidden = isOver;
     say(this.toGo, left >= 1 ? `≈ ${clock(Math.ceil(left))}` : clock(deadline));

@@ -1,6 +1,6 @@
 // A press of which nobody knows whether it arrived, kept beside the page until the service says so.
 
-import { ask, encode, session } from "./service.js";
+import { ask, encode, session, store } from "./service.js";
 import { commandLine } from "./words.js";
 
 const NAME = "panic-press-in-doubt";
@@ -18,10 +18,8 @@ export function keep(body) {
     before = inDoubt();
   if (before?.body === text) return before.key;
   const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-  sessionStorage.setItem(
-    NAME,
-    JSON.stringify({ key, body: text, command: commandLine(body), at: Date.now(), who: session.now?.name }),
-  );
+  const kept = { key, body: text, command: commandLine(body), at: Date.now(), who: session.now?.name };
+  store(sessionStorage, NAME, kept);
   return key;
 }
 

@@ -160,23 +160,28 @@ export class Mosaic {
       if (told === desk.told) continue;
       desk.told = told;
       desk.head.classList.toggle("is-done", clear === all);
+      const loud = Object.keys(SIGNS).filter((code) => counts[code]),
+        isCrowded = loud.length > 1; // the name is worth more than how many are clear
       put(
         desk.head,
         h("b", { title: desk.name }, desk.name),
-        Object.keys(SIGNS)
-          .filter((code) => counts[code])
-          .map((code) =>
-            h(
-              "span",
-              { class: `m-${code}` },
-              h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `),
-              number(counts[code]),
-              h("span", { class: "unseen" }, ` ${STATES[code].name}, `),
-            ),
+        loud.map((code) =>
+          h(
+            "span",
+            { class: `m-${code}` },
+            h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `),
+            number(counts[code]),
+            h("span", { class: "unseen" }, ` ${STATES[code].name}, `),
           ),
+        ),
         clear === all
           ? h("span", {}, "✓ ", number(all), h("span", { class: "unseen" }, " clear"))
-          : h("span", {}, `${number(clear)} / ${number(all)}`, h("span", { class: "unseen" }, " clear")),
+          : h(
+              "span",
+              { class: isCrowded ? "unseen" : null },
+              `${number(clear)} / ${number(all)}`,
+              h("span", { class: "unseen" }, " clear"),
+            ),
       );
     }
   }

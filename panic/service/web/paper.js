@@ -1,27 +1,23 @@
 // What only the paper has: which run, when it was printed, and how each desk stands.
 
+import { compare, divide } from "./desks.js";
 import { h, put } from "./dom.js";
 import { CODES, number, STATES } from "./words.js";
 
 const day = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
-/** Draw the sheet's own part of a board and its accounts: rows of id, name, group and owner. */
-function sheet({ run_id: run, base_url: host, started_at: began, finished_at: ended, codes }, accounts) {
-  const desks = new Map();
-  accounts.forEach(([, , group], index) => {
-    const counts = desks.get(group) ?? {};
-    counts[codes[index]] = (counts[codes[index]] ?? 0) + 1;
-    desks.set(group, counts);
-  });
+/** Draw the sheet's own part of a board and its accounts, rows of id, name, group and owner, as it was told then. */
+function sheet({ run_id: run, base_url: host, started_at: began, finished_at: ended, codes }, accounts, toldAt) {
+  const desks = divide(accounts, codes).sort(compare);
   const shown = [...CODES].filter((code) => codes.includes(code));
   return [
     h(
       "p",
       {},
-      `Report of run ${run} at ${host}. Pressed ${day(began)}${ended ? `, ended ${day(ended)}` : ", not ended"}. ` +
-        `Printed ${day(new Date())}.`,
+      `Report of run ${run} at ${host}. Pressed ${day(began)}, ` +
+        `${ended ? `ended ${day(ended)}` : `not ended as of ${day(toldAt)}`}. Printed ${day(new Date())}.`,
     ),
-    desks.size
+    desks.length
       ? h(
           "table",
           { class: "tight" },
@@ -39,11 +35,11 @@ function sheet({ run_id: run, base_url: host, started_at: began, finished_at: en
           h(
             "tbody",
             {},
-            [...desks].sort().map(([name, counts]) =>
+            desks.map(({ name, counts }) =>
               h(
                 "tr",
                 {},
-                h("th", { scope: "row" }, name || "(no desk)"),
+                h("th", { scope: "row" }, name),
                 shown.map((code) => h("td", { class: "n" }, number(counts[code] ?? 0))),
               ),
             ),
@@ -58,8 +54,8 @@ function sheet({ run_id: run, base_url: host, started_at: began, finished_at: en
 export function paper(element, told) {
   let folded = [];
   const before = () => {
-    const [board, accounts] = told();
-    if (board) put(element, sheet(board, accounts));
+    const [board, ...more] = told();
+    if (board) put(element, sheet(board, ...more));
     folded = [...document.querySelectorAll("details:not([open])")];
     for (const one of folded) one.open = true;
   };

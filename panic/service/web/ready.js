@@ -106,7 +106,7 @@ function last(room) {
     return problem
       ? tile(WARN, "Last run", "UNKNOWN", problem, "#/runs")
       : tile(CALM, "Last run", "NONE", "nobody has pressed yet", "#/runs");
-  const kind = !run.verdict || problem ? WARN : run.verdict === "clear" ? GOOD : BAD;
+  const kind = run.verdict && run.verdict !== "clear" ? BAD : !run.verdict || problem ? WARN : GOOD;
   const of =
     run.accounts === null
       ? ""

@@ -1,5 +1,6 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
+import { caller } from "./account.js";
 import { stayAwake } from "./attention.js";
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { inDoubt, lookUp, settle } from "./doubt.js";
@@ -8,7 +9,7 @@ import { latch, problem, runs, schedule, sessions, signInPage } from "./pages.js
 import { PressPanel } from "./press.js";
 import { tiles, troubles, underway } from "./ready.js";
 import { RunView } from "./run.js";
-import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
+import { ask, seen, session, signIn, signOut, store, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const KEPT = "panic-room";
@@ -135,7 +136,7 @@ function drawLost() {
       isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ",
       command(commandLine({ scope: { all: true }, reason: "control room disconnected" })),
     ),
-    room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null,
+    room?.contact ? h("p", {}, "Broker: ", caller(room.contact, room.contact)) : null,
   );
   drawHeard();
 }
@@ -293,7 +294,7 @@ async function openRun(run) {
 
 /** Keep what the service said last, for a page that is opened where it does not answer. */
 function keepRoom() {
-  localStorage.setItem(KEPT, JSON.stringify({ room, at: roomAt }));
+  store(localStorage, KEPT, { room, at: roomAt });
 }
 
 /** Show that, as what it is: the past. Nothing can be pressed from here. */

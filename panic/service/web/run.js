@@ -1,5 +1,6 @@
 // One run: the band, the board, and the accounts not clear, worst first. Afterwards the report.
 
+import { caller } from "./account.js";
 import { sound, soundSwitch } from "./attention.js";
 import { Band } from "./band.js";
 import { command, copies, h, put, shout } from "./dom.js";
@@ -31,7 +32,7 @@ export class RunView {
     this.flags = h("div", {});
     this.report = h("div", { id: "report", class: "report" });
     this.sheet = h("section", { class: "on-paper" });
-    this.unprint = paper(this.sheet, () => [this.board, this.accounts]);
+    this.unprint = paper(this.sheet, () => [this.board, this.isKnown ? this.accounts : [], this.toldAt]);
     this.element = h(
       "article",
       { class: "run" },
@@ -75,13 +76,14 @@ export class RunView {
     this.board = board;
     this.follow(was, board);
     this.heardAt = performance.now();
+    this.toldAt = Date.now();
     this.isStale = false;
     if (board.order !== this.order) this.know(board.run_id);
     else if (was?.order !== board.order || !this.isShown) this.show();
     else this.mosaic.change(board.codes);
     this.draw();
     this.drawFacts();
-    this.worst.take(board);
+    this.worst.take(board, (id) => (this.isKnown ? board.codes[this.places.get(id)] : undefined));
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
     this.switch.hidden = board.finished;
@@ -130,6 +132,7 @@ export class RunView {
 
   show() {
     this.isShown = true;
+    this.places = new Map(this.accounts.map(([id], place) => [id, place]));
     this.opened = -1;
     this.mosaic.show(this.accounts, this.board.codes);
     this.find.know(this.accounts);
@@ -219,7 +222,7 @@ export class RunView {
       fact("By", h("b", {}, trigger.by)),
       fact("Why", trigger.reason),
       fact("Pressed", `${utc(at)} (${newYork(at)} New York)`),
-      fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
+      fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, caller(contact, contact || host))),
       fact("Run", h("code", {}, run), copies(run), this.switch),
     );
     const lines = [

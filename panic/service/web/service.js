@@ -142,4 +142,13 @@ export async function seen() {
   }
 }
 
+/** Keep something for later, where the browser keeps anything: that it does not must stop nothing. */
+export function store(where, name, value) {
+  try {
+    where.setItem(name, JSON.stringify(value));
+  } catch {
+    // it is full, or may keep nothing
+  }
+}
+
 export const may = (role) => Boolean(session.now?.roles.includes(role));

@@ -6,13 +6,21 @@ import { ask } from "./service.js";
 import { mark } from "./shapes.js";
 import { count, number, STATES } from "./words.js";
 
+const HELD_MS = 10_000; // how long a hand that rests on the list keeps it as it is
+const LEFT_MS = 2000; // and one that has left it: the page may have moved, and not the hand
 const AGAIN_MS = 2000; // how often an account that is open is asked for while it changes
 
 export class Worst {
   constructor(found) {
     this.cards = new Map();
     this.title = h("h2", {});
-    this.list = h("ol", {});
+    const hold = () => this.hold();
+    this.list = h("ol", {
+      onpointermove: hold,
+      onpointerdown: hold,
+      onfocusin: hold,
+      onpointerleave: () => this.hold(LEFT_MS),
+    });
     this.rest = h("p", { class: "note" });
     this.all = h("div", {});
     this.opened = h("section", {
@@ -34,12 +42,34 @@ export class Worst {
   }
 
   /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
-  take(board) {
+  take(board, codeOf) {
     const { worst, more, live, finished } = board;
     this.board = board;
+    this.codeOf = codeOf;
     this.isLive = live && !finished;
+    if (this.isHeld) for (const card of this.cards.values()) card.become(codeOf(card.id));
+    else this.fill(board);
+    this.draw(worst.length + more, board.counts);
+  }
+
+  /** Somebody's hand is on the list: what is under it keeps its place, and says how it stands. */
+  hold(forMs = HELD_MS) {
+    clearTimeout(this.holding);
+    this.holding = setTimeout(() => this.release(), forMs);
+    this.isHeld = true;
+  }
+
+  release() {
+    clearTimeout(this.holding);
+    if (!this.isHeld) return;
+    this.isHeld = false;
+    for (const card of this.cards.values()) card.text = ""; // it may say something else than when it was made
+    this.take(this.board, this.codeOf);
+  }
+
+  fill(board) {
     const cards = new Map();
-    for (const one of worst) {
+    for (const one of board.worst) {
       const key = one.id ?? `row ${cards.size}`,
         text = JSON.stringify([one, this.isLive]),
         before = this.cards.get(key);
@@ -54,7 +84,6 @@ export class Worst {
       this.list.children.length !== elements.length
     )
       put(this.list, elements);
-    this.draw(worst.length + more, board.counts);
   }
 
   draw(left, { r: refused = 0, o: open = 0, k: unknown = 0 }) {
