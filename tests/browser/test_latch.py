@@ -57,8 +57,8 @@ async def test_two_people_end_what_is_engaged_where_the_settings_want_two(tmp_pa
         await expect(page("#stage h2").first).to_have_text("NOT ENGAGED")
 
     assert (True, False, ["East"]) == (first["awaits_another"], first["done"], held)
-    assert told.startswith("east asked ")
-    assert "to end group East: the desk is closed." in told
+    assert told.startswith("Another person must reset the same, too Asked by When To end Why east ")
+    assert told.endswith("group East the desk is closed")
     assert "east has asked for this. You confirm it" in shown
 
 
@@ -121,5 +121,5 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
         left = _held(it)
 
     assert "strategies that test the latch may trade again" in shown
-    assert "What it will not do" in shown
+    assert "Will not Nothing" in shown
     assert ["North"] == left

@@ -1,17 +1,25 @@
 // What helps somebody who waits for a verdict: the screen stays on while a run is under way, and the verdict is heard.
 
-import { byId, say } from "./dom.js";
+import { h, say } from "./dom.js";
 
 const KEPT = "panic-sound";
 const CLEAR = [660, 880]; // hertz: it rises
 const NOT_CLEAR = [440, 220, 220]; // it falls
 const ASKED = [550];
 const TONE_S = 0.22;
-let isOn = false;
+let isOn = wasOn();
 let isWanted = false;
 let isAsking = false;
 let lock = null;
 let audio = null;
+
+function wasOn() {
+  try {
+    return localStorage.getItem(KEPT) === "on";
+  } catch {
+    return false; // this browser keeps nothing
+  }
+}
 
 /** Keep the screen on, or no longer; a browser lets go of it by itself where nobody sees the page. */
 export async function stayAwake(isUnderWay) {
@@ -27,21 +35,18 @@ export async function stayAwake(isUnderWay) {
 /** Let a verdict be heard, where this browser was asked to. */
 export const sound = (verdict) => isOn && play(verdict === "clear" ? CLEAR : NOT_CLEAR);
 
-/** The switch of it, off until somebody turns it on. */
+/** The switch of it: off, until somebody turns it on. */
 export function soundSwitch() {
-  const draw = () => say(byId("sound"), isOn ? "Sound on" : "Sound off");
-  byId("sound").addEventListener("click", () => {
+  const words = () => `Sound ${isOn ? "on" : "off"}`;
+  const turn = () => {
     isOn = !isOn;
-    draw();
+    say(button, words());
     if (isOn) play(ASKED);
     localStorage.setItem(KEPT, isOn ? "on" : "off");
-  });
-  try {
-    isOn = localStorage.getItem(KEPT) === "on";
-  } catch {
-    // a browser that keeps nothing is asked again each time
-  }
-  draw();
+  };
+  const title = "Whether this browser plays the verdict";
+  const button = h("button", { id: "sound", type: "button", class: "quiet small", title, onclick: turn }, words());
+  return button;
 }
 
 function play(tones) {

@@ -1,14 +1,12 @@
-// The other pages: the runs on record, the schedule, and the latch with its reset.
+// The other pages: the runs on record, the schedule, who is signed in, and signing in.
 
-import { command, h, mistakes, put, say, shout } from "./dom.js";
+import { h, mistakes, put, say } from "./dom.js";
 import { verdictWord } from "./ready.js";
-import { ask, atProvider, may, providerName } from "./service.js";
+import { ask, atProvider, providerName } from "./service.js";
 import { ahead, count, utc } from "./words.js";
 
-const RESET_MS = 40_000; // the service gives its ledger 30 s
-
 /** A page that asks for something and draws it, or says why it cannot. */
-async function page(stage, heading, draw) {
+export async function page(stage, heading, draw) {
   const body = h("div", {}, h("p", { class: "note" }, "Asking the service…"));
   put(stage, h("article", { class: "page" }, h("h1", {}, heading), body));
   try {
@@ -30,20 +28,47 @@ export function problem(error) {
   );
 }
 
+/** A row of cells; the last is as wide as it can be. */
+export const row = (...cells) =>
+  h(
+    "tr",
+    {},
+    cells.map((cell, n) => h("td", { class: n === cells.length - 1 ? "wide" : "" }, cell)),
+  );
+
+/** A table with these heads, which scrolls where it is wider than its place. */
+export const table = (label, heads, rows) =>
+  h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h(
+      "table",
+      { class: "rows" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((word) => h("th", { scope: "col" }, word)),
+        ),
+      ),
+      h("tbody", {}, rows),
+    ),
+  );
+
 // ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const runs = (stage) =>
   page(stage, "Runs", async () => {
     const found = await ask("GET", "/v1/runs?limit=100");
     const rows = found.runs.map((run) =>
-      h(
-        "tr",
-        {},
-        h("td", {}, h("a", { href: `#/runs/${run.run_id}` }, utc(run.started_at))),
-        h("td", {}, verdictWord(run.verdict, run.state), run.drill ? h("span", { class: "tag" }, "drill") : null),
-        h("td", {}, run.by),
-        h("td", {}, run.source),
-        h("td", { class: "wide" }, run.reason),
+      row(
+        h("a", { href: `#/runs/${run.run_id}` }, utc(run.started_at)),
+        [verdictWord(run.verdict, run.state), run.drill ? h("span", { class: "tag" }, "drill") : null],
+        run.by,
+        run.source,
+        run.reason,
       ),
     );
     return [
@@ -60,24 +85,7 @@ export const runs = (stage) =>
           )
         : null,
       rows.length
-        ? h(
-            "div",
-            { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" },
-            h(
-              "table",
-              { class: "rows" },
-              h(
-                "thead",
-                {},
-                h(
-                  "tr",
-                  {},
-                  ["Pressed", "Verdict", "By", "Through", "Why"].map((word) => h("th", { scope: "col" }, word)),
-                ),
-              ),
-              h("tbody", {}, rows),
-            ),
-          )
+        ? table("Runs", ["Pressed", "Verdict", "By", "Through", "Why"], rows)
         : h("p", {}, "Nobody has pressed yet."),
       found.more ? h("p", { class: "note" }, `and ${count(found.more, "older run")}: panic runs lists them all`) : null,
     ];
@@ -160,35 +168,16 @@ export const sessions = (stage) =>
         "End",
       );
     const rows = found.sessions.map((one) =>
-      h(
-        "tr",
-        {},
-        h("td", {}, one.name),
-        h("td", {}, one.address),
-        h("td", {}, utc(one.began_at)),
-        h("td", {}, one.may_act ? "may act" : "only looks"),
-        h("td", {}, one.this ? "this page" : end(one)),
+      row(
+        one.name,
+        one.address,
+        utc(one.began_at),
+        one.may_act ? "may act" : "only looks",
+        one.this ? "this page" : end(one),
       ),
     );
     return [
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sessions" },
-        h(
-          "table",
-          { class: "rows" },
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["Who", "From", "Since", "Now", "End"].map((word) => h("th", { scope: "col" }, word)),
-            ),
-          ),
-          h("tbody", {}, rows),
-        ),
-      ),
+      table("Sessions", ["Who", "From", "Since", "Now", "End"], rows),
       h(
         "p",
         { class: "note" },
@@ -196,240 +185,6 @@ export const sessions = (stage) =>
       ),
     ];
   });
-
-// ── latch ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export const latch = (stage, room) =>
-  page(stage, "Latch", async () => {
-    const found = await ask("GET", "/v1/latch");
-    const state = found.problem || found.engaged ? "ENGAGED" : "NOT ENGAGED";
-    return [
-      h(
-        "section",
-        { class: `panel ${found.engaged || found.problem ? "warn" : ""}` },
-        h("h2", {}, state),
-        found.problem ? h("p", { class: "bad" }, `It ${found.problem}, which means engaged for everything.`) : null,
-        found.problem
-          ? h("p", {}, "If none was ever set up, type at a terminal: ", command("panic latch --create"))
-          : null,
-        h(
-          "p",
-          {},
-          found.engaged
-            ? "Strategies that ask the latch do not trade in these scopes until a person resets them."
-            : "Strategies that ask the latch may trade. A press with “leave the scope engaged” engages it.",
-        ),
-        found.holds.length
-          ? h(
-              "ul",
-              {},
-              found.holds.map((hold) =>
-                h(
-                  "li",
-                  {},
-                  h("b", {}, hold.name || hold.what),
-                  ` since ${utc(hold.at)}, `,
-                  h("a", { href: `#/runs/${hold.run}` }, "its run"),
-                  hold.doubt ? h("p", { class: "bad" }, hold.doubt) : " — known to be clear",
-                ),
-              ),
-            )
-          : null,
-        found.asked.length
-          ? h(
-              "ul",
-              { id: "asked" },
-              found.asked.map((one) =>
-                h(
-                  "li",
-                  {},
-                  h("b", {}, one.by),
-                  ` asked ${utc(one.at)} to end `,
-                  one.ends.join(", ") || "everything",
-                  `: ${one.reason}. Another person must reset the same, too.`,
-                ),
-              ),
-            )
-          : null,
-        found.warnings.length
-          ? h(
-              "ul",
-              { class: "flags" },
-              found.warnings.map((words) => h("li", {}, words)),
-            )
-          : null,
-      ),
-      found.engaged || found.problem ? reset(stage, room, !found.problem) : null,
-    ];
-  });
-
-/** What a preview named, and nothing that was engaged since; a latch that is not whole is reset as one. */
-function scopeOf(ends, isWhole) {
-  if (!isWhole) return {};
-  const named = (what) => ends.filter((hold) => hold.what === what).map((hold) => hold.name);
-  return { all: named("all").length > 0, groups: named("group"), accounts: named("account").map(BigInt) };
-}
-
-/** Ending the engaged state: asked for, shown in full, and then done by typing the word. */
-function reset(stage, room, isWhole) {
-  if (!may("resetter")) return h("p", { class: "note" }, "This token may not reset: it lacks the role resetter.");
-  const reason = h("input", { id: "reset-reason", maxlength: "1000", required: true, autocomplete: "off" });
-  const force = h("input", { id: "reset-force", maxlength: "1000", autocomplete: "off" });
-  const forced = h(
-    "label",
-    { class: "field", hidden: true },
-    h("span", {}, "Not all of it is known to be clear. Why may it end anyway?"),
-    force,
-  );
-  const shown = h("div", { id: "reset-preview", role: "status" });
-  const show = h("button", { type: "submit" }, "Show what it would do");
-  const refused = (error) => {
-    const isDoubted = error.errors?.some((one) => one.where === "latch");
-    if (isDoubted) forced.hidden = false;
-    put(shown, isDoubted ? doubted(error.errors) : problem(error));
-    if (isDoubted) force.focus();
-  };
-  const look = async (event) => {
-    event.preventDefault();
-    put(
-      shown,
-      h(
-        "p",
-        { class: "note" },
-        "Reading the whole ledger, to say whether everything is clear. Nothing is reset meanwhile…",
-      ),
-    );
-    show.disabled = true;
-    const asked = { reason: reason.value.trim(), force: force.value.trim() }; // what is shown is what will be done
-    try {
-      const found = await ask("POST", "/v1/reset", { ...asked, dry_run: true }, { within: RESET_MS });
-      put(
-        shown,
-        preview(found, async () => {
-          try {
-            const done = await ask(
-              "POST",
-              "/v1/reset",
-              { ...asked, scope: scopeOf(found.ends, isWhole) },
-              { within: 2 * RESET_MS },
-            );
-            shout(
-              done.awaits_another
-                ? "Asked. Another person must reset the same, too."
-                : done.engaged_now
-                  ? "Some of it is still engaged."
-                  : "The engaged state has ended.",
-            );
-            await latch(stage, room);
-          } catch (error) {
-            refused(error);
-          }
-        }),
-      );
-      shown.querySelector("#reset-word").focus();
-    } catch (error) {
-      refused(error);
-    } finally {
-      show.disabled = false;
-    }
-  };
-  return h(
-    "form",
-    { class: "panel", id: "reset", onsubmit: look, oninput: (event) => event.target.id !== "reset-word" && put(shown) },
-    h("h2", {}, "Reset"),
-    h("p", {}, "Ends the engaged state. It is shown in full before anything is done."),
-    h("label", { class: "field" }, h("span", {}, "Why? Recorded with your name"), reason),
-    forced,
-    show,
-    shown,
-  );
-}
-
-/** Why a reset is not shown: not all of it is known to be clear, and nobody said why it may end anyway. */
-const doubted = (errors) =>
-  h(
-    "div",
-    { class: "panel bad", role: "alert" },
-    h("h2", {}, "Not all of it is known to be clear"),
-    h(
-      "ul",
-      {},
-      errors.map((one) => h("li", {}, one.what)),
-    ),
-    h(
-      "p",
-      {},
-      "Press again until it is clear. If it must end anyway, say above why, and look again: your reason is recorded.",
-    ),
-  );
-
-/** What a reset will do and will not, and the word that does it. */
-function preview(found, carryOut) {
-  const word = h("input", {
-    id: "reset-word",
-    autocomplete: "off",
-    size: "8",
-    oninput: () => {
-      go.disabled = word.value.trim().toUpperCase() !== "RESET";
-    },
-  });
-  const go = h(
-    "button",
-    {
-      type: "button",
-      id: "reset-go",
-      class: "danger",
-      disabled: true,
-      onclick: async () => {
-        go.disabled = true;
-        say(go, "Resetting…");
-        await carryOut();
-      },
-    },
-    "Reset",
-  );
-  return h(
-    "div",
-    { class: "panel warn" },
-    h("h2", {}, "What this will do"),
-    found.awaits_another
-      ? h(
-          "p",
-          {},
-          "It asks another person: nothing ends until somebody else resets the same, within 15 minutes and in the " +
-            "same way (both with tokens, or both signed in elsewhere). What then happens:",
-        )
-      : null,
-    found.asked_by ? h("p", {}, `${found.asked_by} has asked for this. You confirm it, and it is done at once.`) : null,
-    h(
-      "ul",
-      {},
-      found.ends.map((hold) =>
-        h(
-          "li",
-          {},
-          `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: ` +
-            "strategies that test the latch may trade again.",
-        ),
-      ),
-      found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again."),
-    ),
-    h("h2", {}, "What it will not do"),
-    h("p", {}, found.will_not),
-    found.doubts.length
-      ? [
-          h("h2", {}, "Doubts"),
-          h(
-            "ul",
-            { class: "bad" },
-            found.doubts.map((words) => h("li", {}, words)),
-          ),
-        ]
-      : null,
-    h("label", { class: "field" }, h("span", {}, "Type RESET"), word),
-    go,
-  );
-}
 
 // ── sign in ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,11 +1,12 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
 import { caller } from "./account.js";
-import { soundSwitch, stayAwake } from "./attention.js";
+import { stayAwake } from "./attention.js";
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { inDoubt, lookUp, settle } from "./doubt.js";
+import { latch } from "./latch.js";
 import { Link } from "./link.js";
-import { latch, problem, runs, schedule, sessions, signInPage } from "./pages.js";
+import { problem, runs, schedule, sessions, signInPage } from "./pages.js";
 import { PressPanel } from "./press.js";
 import { tiles, troubles, underway } from "./ready.js";
 import { RunView } from "./run.js";
@@ -344,7 +345,6 @@ session.changed = () => {
   panel?.update();
 };
 
-soundSwitch();
 byId("out").addEventListener("click", async () => {
   try {
     await signOut();

@@ -1,7 +1,7 @@
 // One run: the band, the board, and the accounts not clear, worst first. Afterwards the report.
 
 import { caller } from "./account.js";
-import { sound } from "./attention.js";
+import { sound, soundSwitch } from "./attention.js";
 import { Band } from "./band.js";
 import { command, copies, h, put, shout } from "./dom.js";
 import { Find } from "./find.js";
@@ -28,6 +28,7 @@ export class RunView {
     this.worst = new Worst(this.find.found);
     this.band = new Band();
     this.facts = h("p", { class: "facts" });
+    this.switch = soundSwitch();
     this.flags = h("div", {});
     this.report = h("div", { id: "report", class: "report" });
     this.sheet = h("section", { class: "on-paper" });
@@ -85,6 +86,7 @@ export class RunView {
     this.worst.take(board, (id) => (this.isKnown ? board.codes[this.places.get(id)] : undefined));
     if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
     put(this.report, this.isOver ? report(board) : null);
+    this.switch.hidden = board.finished;
     if (board.finished && was?.finished === false) sound(board.verdict);
     if (board.finished && !was?.finished)
       shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
@@ -221,7 +223,7 @@ export class RunView {
       fact("Why", trigger.reason),
       fact("Pressed", `${utc(at)} (${newYork(at)} New York)`),
       fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, caller(contact, contact || host))),
-      fact("Run", h("code", {}, run), copies(run)),
+      fact("Run", h("code", {}, run), copies(run), this.switch),
     );
     const lines = [
       this.isStale
