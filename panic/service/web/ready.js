@@ -51,7 +51,7 @@ const WHY = {
 
 function selfTest(room, passed) {
   const test = room.self_test;
-  if (!test) return tile(CALM, "Self-test", "OFF", "nothing proves that a press would work");
+  if (!test?.every_s) return tile(CALM, "Self-test", "OFF", "nothing proves that a press would work");
   if (test.ok === null) return tile(WARN, "Self-test", test.under_way ? "UNDER WAY" : "NOT YET", "none has finished");
   const when = ago(test.age_s + passed);
   const known = Object.values(test.states).reduce((sum, n) => sum + n, 0);
