@@ -88,10 +88,13 @@ async def test_a_session_elsewhere_is_ended_by_a_click(it: House, page: Screen, 
         await expect(page("#stage tbody tr")).to_have_count(2)
         await page.page.get_by_role("button", name="End", exact=True).click()
         await expect(page("#stage tbody tr")).to_have_count(1)
-        await expect(lost("#sign-in")).to_be_visible()
+        await expect(lost("#sign-in")).to_contain_text("You are not signed in any more")
+        await expect(lost.page).to_have_title("panic")
         lost.complaints.clear()  # the browser writes the refusal down
+        await page("#out").click()
+        await expect(page("#sign-in [role=alert]")).to_be_empty()
 
-    assert 1 == len(it.sessions)
+    assert 0 == len(it.sessions)
 
 
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):

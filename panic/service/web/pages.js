@@ -189,6 +189,7 @@ export const sessions = (stage) =>
 // ── sign in ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 const NOT_IN = {
+  ended: "You are not signed in any more: the service was started again, or your session has ended.",
   down: "The identity provider does not answer. Your token, and the command line, work without it.",
   expired: "This sign-in was begun too long ago, or in another browser. Begin again.",
   refused: "The identity provider did not let you in.",

@@ -44,12 +44,15 @@ const link = new Link({
     if (isWall && room.live.length && !room.live.some((run) => run.run_id === shown))
       location.hash = `#/runs/${room.live[0].run_id}`;
     drawTop();
+    if (page() === "run" && room.live.some((run) => run.run_id === shown)) link.follow(shown);
     if (isFirst) route();
     else if (page() === "ready") drawReady();
     else refresh();
   },
   board(board) {
-    if (page() === "run" && shown === board.run_id) view.take(board);
+    if (page() !== "run" || shown !== board.run_id) return;
+    view.take(board);
+    if (!view.element.isConnected) put(stage, view.element); // it could not be read before
   },
   stale({ run_id: run }) {
     if (shown === run) view?.stale();
@@ -90,6 +93,7 @@ function drawTop() {
   byId("top").hidden = !session.now;
   document.documentElement.classList.toggle("is-drill", isDrillPage || Boolean(room?.drill));
   byId("drill").hidden = !isDrill();
+  document.title = title();
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
   say(byId("watching"), link.state === "connected" && room.watching > 1 ? `${room.watching} watching` : "");
@@ -105,7 +109,6 @@ function drawTop() {
     if (one.getAttribute("data-page") === page()) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
   }
-  document.title = title();
 }
 
 function drawPill() {
@@ -171,6 +174,7 @@ function route() {
   if (!session.now) {
     link.rest();
     isStillIn = false;
+    const wasIn = room !== null;
     room = panel = null; // the next user begins with nothing chosen, and sees nothing of what was
     localStorage.removeItem(KEPT);
     byId("lost").hidden = true;
@@ -183,7 +187,7 @@ function route() {
       isDrill: isDrillPage,
       enter,
       page: isRefused ? "" : location.hash.replace(/^#\/?/, ""),
-      why: isRefused ? why : "",
+      why: isRefused ? why : wasIn ? "ended" : "",
     });
     return;
   }
@@ -348,6 +352,7 @@ session.changed = () => {
 byId("out").addEventListener("click", async () => {
   try {
     await signOut();
+    room = null; // who goes by themselves is not asked to come back
     route();
   } catch (error) {
     isStillIn = true;
