@@ -18,7 +18,7 @@ from panic.broker.answers import Answer
 from panic.broker.connections import Connector
 from panic.broker.outcomes import Body
 from panic.broker.pages import Parameters
-from panic.broker.request import UNDERWAY, Request, exchange
+from panic.broker.request import Exchange, Request, exchange
 from panic.broker.wire import answer
 from panic.config import Broker as Where
 from panic.config.secret import Key, scrub
@@ -116,11 +116,10 @@ class Broker:
 
     async def warm(self, credential: str, leash: asyncio.Timeout) -> Answer:
         """Ask for the time, which opens a connection or keeps one open; its answer proves nothing later."""
-        result = await self.get("/v1/clock", (), credential, leash)
-        made = UNDERWAY.get()
+        made = await self._exchange("GET", "/v1/clock", (), credential, leash)
         if made.connection is not None:  # it would keep a receipt of every time it was asked
             made.connection.receipts[:] = [one for one in made.connection.receipts if one is not made.receipt]
-        return result
+        return self._judge(made, None, is_read=True)
 
     def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one DELETE of an account's open orders."""
@@ -148,6 +147,12 @@ class Broker:
         leash: asyncio.Timeout,
         account_id: int | None,
     ) -> Answer:
+        made = await self._exchange(method, path, query, credential, leash)
+        return self._judge(made, account_id, is_read=method == "GET")
+
+    def _exchange(
+        self, method: str, path: str, query: Parameters, credential: str, leash: asyncio.Timeout
+    ) -> Awaitable[Exchange]:
         assert self._session is not None  # noqa: S101  (it was entered)
         assert self.authorities is not None  # noqa: S101
         words = f"?{urlencode(query, safe=',:', quote_via=quote)}" if query else ""
@@ -159,10 +164,13 @@ class Broker:
             ssl=self.authorities.context,
             allow_redirects=False,
         )
-        made = await exchange(send, leash, self._where.max_answer_bytes, self._clock.now)
+        return exchange(send, leash, self._where.max_answer_bytes, self._clock.now)
+
+    def _judge(self, made: Exchange, account_id: int | None, *, is_read: bool) -> Answer:
+        """Make an answer of what came back, and draw what follows from it for connections and clock."""
         if made.failure and made.sent and made.status is None and not made.receipt.fresh:
             self.connections.drop_unproven()
-        result = answer(made, account_id, self.scrub, is_read=method == "GET")
+        result = answer(made, account_id, self.scrub, is_read=is_read)
         if result.evidence.body is Body.FOREIGN:
             made.receipt.revoked = True
             if made.connection is None:

@@ -251,7 +251,7 @@ def _unfinished_flags(replay: Replay, base_url: str, *, under_way: bool) -> Iter
         text = f"this run did not come to its end ({replay.process}): panic resume {replay.run}, or press again"
         yield Flag(UNFINISHED, text)
     yield from replay.flags
-    yield from from_cases(list(replay.cases.values()), base_url, stopped=False, over=not under_way)
+    yield from from_cases(list(replay.cases.values()), base_url, over=False, died=not under_way)
     yield from (Flag(RECORD_DAMAGED, words) for words in replay.oddities)
 
 

@@ -51,8 +51,10 @@ def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
     return flags
 
 
-def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: bool = True) -> Iterable[Flag]:
-    """Say what all accounts together suggest; until a run is `over` nobody was left out."""
+def from_cases(
+    cases: Sequence[Case], base_url: str, *, stopped: bool = False, over: bool = True, died: bool = False
+) -> Iterable[Flag]:
+    """Say what all accounts together suggest; until it is `over`, or its process `died`, nobody was left out."""
     if stopped:
         yield Flag("stopped", "somebody stopped this run before it was done")
     if not cases:
@@ -67,12 +69,17 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
     if all(case.outcome is Outcome.UNREACHABLE for case in cases):
         yield Flag("unreachable", f"nothing could be sent: {base_url} could not be reached")
     unsent = sum(case.outcome is Outcome.NOT_ATTEMPTED for case in cases)
-    if unsent and over:
-        accounts = "1 account was" if unsent == 1 else f"{unsent:,} accounts were"
-        remedy = "press again" if stopped else "press again, without --deadline: it then lasts as long as it must"
+    if unsent and (over or died):
         limited = sum(case.outcome is Outcome.RATE_LIMITED for case in cases)
         more = f", and {limited:,} more got no answer but a 429" if limited else ""
-        yield Flag(NOT_ATTEMPTED, f"the run ended before {accounts} sent anything{more}: {remedy}")
+        accounts = "1 account" if unsent == 1 else f"{unsent:,} accounts"
+        was = "was" if unsent == 1 else "were"
+        text = f"the run ended before {accounts} {was} sent anything{more}: press again"
+        if died:
+            text = f"of {accounts} no cancel is on record{more}: panic resume sends it, or press again"
+        elif not stopped:
+            text += ", without --deadline: it then lasts as long as it must"
+        yield Flag(NOT_ATTEMPTED, text)
 
 
 def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:

@@ -12,9 +12,9 @@ from panic.engine.lanes import Lanes
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
 from tests.browser.conftest import address
-from tests.browser.page import another, screen
+from tests.browser.page import Screen, another, screen
 from tests.cli.support import account, valid
-from tests.service.house import house
+from tests.service.house import House, house
 
 pytestmark = chromium.needed
 
@@ -132,3 +132,16 @@ async def test_the_screen_stays_on_under_way_and_a_verdict_is_heard_where_it_was
         clear = await press("East", "1 clear")
 
     assert [[], [550, 440, 220, 220], [660, 880]] == [silent, stuck, clear]
+
+
+async def test_a_page_on_a_wall_shows_the_run_under_way_by_itself_and_presses_nothing(it: House, page: Screen):
+    """Band and board, without a button; before, how things stand."""
+    await page.open("?wall")
+    await expect(page(".tiles")).to_be_visible()
+    before = await page("button:visible, input:visible").count()
+    await it.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": "seen on a wall", "watch_s": 0})
+    await page.verdict("CLEAR")
+    await expect(page("#board")).to_be_visible()
+
+    assert 0 == before
+    assert 0 == await page("button:visible, input:visible, .verdict a:visible").count()

@@ -30,7 +30,7 @@ ROWS = ("1,equities", "2,arbitrage")
         ("press \u2014all --reason x", ["belongs to no option. Did you mean --all?"]),
         ("latch --reset", ["there is no option --reset. Leave it out."]),
         ("runs --ledger nowhere.db", ["--ledger nowhere.db is not there: name the right file"]),
-        ("show lst", ["run lst is not in ", "Did you mean last?"]),
+        ("show lst", ["no run is on record in ", "ledger.db"]),
         ("press all --reason x", ["all belongs to no option. Did you mean --all?"]),
         ("press equities --reason x", ["equities belongs to no option. Say --all, --group NAME or --account ID."]),
         ("show last --by Jane Doe", ["there is no option --by"]),

@@ -49,6 +49,16 @@ def test_nobody_was_left_out_while_cancels_still_leave():
     assert [] == list(flags.from_cases([a_case(1)], URL, stopped=False, over=False))
 
 
+def test_where_a_process_died_nobody_says_that_nothing_was_sent():
+    """A cancel may have left before it was on record; no longer deadline helps there."""
+    [flag] = flags.from_cases([a_case(1)], URL, over=False, died=True)
+
+    assert ("not_attempted", "of 1 account no cancel is on record: panic resume sends it, or press again") == (
+        flag.code,
+        flag.text,
+    )
+
+
 def test_the_flags_name_the_host_and_the_remedy():
     """The reader has one look."""
     case, unsent = a_case(1), a_case(2)

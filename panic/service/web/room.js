@@ -17,6 +17,8 @@ const KEPT = "panic-room";
 const DOUBT_MS = 2000;
 const STREAM_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
+const isWall = new URLSearchParams(location.search).has("wall"); // it shows the run under way, and presses nothing
+document.documentElement.classList.toggle("is-wall", isWall);
 const stage = byId("stage"),
   isDrillPage = document.documentElement.dataset.drill !== undefined;
 let room = null,
@@ -39,6 +41,8 @@ const link = new Link({
     roomAt = Date.now();
     if (isKept) return begin();
     keepRoom();
+    if (isWall && room.live.length && !room.live.some((run) => run.run_id === shown))
+      location.hash = `#/runs/${room.live[0].run_id}`;
     drawTop();
     if (page() === "run" && room.live.some((run) => run.run_id === shown)) link.follow(shown);
     if (isFirst) route();
