@@ -278,7 +278,6 @@ class Report:
 adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 """Each is made when it is first needed: before its first DELETE a press needs few of them."""
 
-
 _NO_ACCOUNTS: Final = b"[]\n}"
 
 
