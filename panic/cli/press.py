@@ -14,7 +14,7 @@ from panic.cli.tables.drawing import LISTED_MOST, Text, listed
 from panic.engine.forecast import Forecast, planned
 from panic.kit import terminal
 from panic.kit.errors import by_cause
-from panic.kit.words import accounts as counted
+from panic.kit.words import counted
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing

@@ -52,9 +52,9 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     return f"Did you mean {close}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 
-def accounts(count: int) -> str:
-    """Count accounts in words."""
-    return f"{count:,} account{'s' * (count != 1)}"
+def counted(count: int, what: str = "account") -> str:
+    """Count something in words: "1 account", "4,812 open orders"."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def money(dollars: Decimal) -> str:

@@ -7,7 +7,7 @@ from panic.broker.outcomes import Outcome, Verdict
 from panic.broker.questions import LOOKBACK
 from panic.engine.case import Case
 from panic.kit.errors import Problem, by_cause
-from panic.kit.words import clip
+from panic.kit.words import clip, counted
 from panic.orders import Filters
 from panic.report.document import (
     CLOCK_UNEXPLAINED,
@@ -72,8 +72,7 @@ def from_cases(
     if unsent and (over or died):
         limited = sum(case.outcome is Outcome.RATE_LIMITED for case in cases)
         more = f", and {limited:,} more got no answer but a 429" if limited else ""
-        accounts = "1 account" if unsent == 1 else f"{unsent:,} accounts"
-        was = "was" if unsent == 1 else "were"
+        accounts, was = counted(unsent), "was" if unsent == 1 else "were"
         text = f"the run ended before {accounts} {was} sent anything{more}: press again"
         if died:
             text = f"of {accounts} no cancel is on record{more}: panic resume sends it, or press again"

@@ -1,7 +1,7 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
 from panic.broker.outcomes import Standing, Verdict
-from panic.kit.words import accounts
+from panic.kit.words import counted
 from panic.report.document import NEVER_CLEAR, RECORD_DAMAGED, Report, ScopeReport
 
 _HEADLINES = {
@@ -28,7 +28,7 @@ def headline(report: Report) -> str:
             words = "every account was read clear, and the run has not come to its end"
         elif report.coverage.unlisted_accounts:
             words = "all accounts of the roster are clear, and the broker shows others that the roster lacks"
-    words = words.format(all=accounts(total), these=f"{these:,}")
+    words = words.format(all=counted(total), these=f"{these:,}")
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
     if report.verdict is not Verdict.CLEAR and (found := str(report.totals.still_open)):

@@ -11,10 +11,9 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan
 from panic.accounts.roster import Account
 from panic.broker.outcomes import EXIT_CODES, Verdict
-from panic.kit.words import accounts as counted
-from panic.kit.words import money
+from panic.kit.words import counted, money
 from panic.orders import Order
-from panic.report.order_list import Scrub, fit
+from panic.report.order_list import Scrub, readable
 
 _SHOWN = 5
 """How many orders are named as the largest, and as the oldest."""
@@ -165,27 +164,25 @@ def fold(
 
 
 def _told(account: Account, order: Order, scrub: Scrub) -> OpenOrder:
-    which = (order.id, order.client_order_id, order.symbol, order.cancel_side)
-    how = (order.type, order.instrument_type, order.time_in_force, order.status)
-    id_, client_order_id, symbol, side, type_, instrument_type, time_in_force, status = fit((*which, *how), scrub)
+    order = readable(order, scrub)
     return OpenOrder(
         account=account.id,
         name=account.name,
         group=account.group,
-        symbol=symbol,
-        side=side,
-        type=type_,
-        time_in_force=time_in_force,
-        status=status,
+        symbol=order.symbol,
+        side=order.cancel_side,
+        type=order.type,
+        time_in_force=order.time_in_force,
+        status=order.status,
         leaves=order.leaves,
         price=order.price,
         notional=order.notional,
         outlives_the_day=order.outlives_the_day,
         on_close=order.is_on_close,
         created_at=_moment(order.created_at),
-        instrument_type=instrument_type,
-        id=id_,
-        client_order_id=client_order_id,
+        instrument_type=order.instrument_type,
+        id=order.id,
+        client_order_id=order.client_order_id,
     )
 
 
@@ -247,8 +244,7 @@ def _headline(total: OrderSum, accounts: int, not_known: int) -> str:
     marks = [(total.outlive_the_day, "good-till-cancel"), (total.on_close, "on close")]
     marked = ", ".join(f"{count:,} {what}" for count, what in marks if count)
     where = f"in {total.accounts:,} of {counted(accounts)}{'; ' if marked else ''}{marked}"
-    orders = f"{total.orders:,} open order{'s' * (total.orders != 1)}"
-    return f"{blind}{'at least ' if blind else ''}{orders}{_worth(total)}, {where}"
+    return f"{blind}{'at least ' if blind else ''}{counted(total.orders, 'open order')}{_worth(total)}, {where}"
 
 
 def _worth(total: OrderSum) -> str:

@@ -3,16 +3,23 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from panic.engine.tally import Tally, Tracked
-from panic.kit.words import clip, money
-from panic.orders import a_price
+from panic.kit.words import clip, counted, money
+from panic.orders import Order, a_price
 
 NAMING: Final = " Not seen ended: "
 """What comes before the orders that an account's next step names."""
 
 _TEXT_MOST = 100
+
+_SHOWN: Final = (
+    *("id", "client_order_id", "symbol", "side"),
+    *("type", "instrument_type", "time_in_force", "status"),
+)
+"""The texts of an order."""
 
 Scrub = Callable[[str], str]
 """Takes secrets out of foreign words."""
@@ -79,12 +86,12 @@ class StillOpen:
         if not self.orders:
             return ""
         seen = "not seen ended" if self.unread_accounts else "open"
-        words = f"{self.orders:,} order{'s' * (self.orders != 1)} {seen}"
+        words = f"{counted(self.orders, 'order')} {seen}"
         if self.unpriced < self.orders:
             words += f", about {money(self.notional)}"
             words += f" and {self.unpriced:,} without a price" if self.unpriced else ""
         if self.unread_accounts:
-            words += f"; {self.unread_accounts:,} account{'s' * (self.unread_accounts != 1)} unread"
+            words += f"; {counted(self.unread_accounts)} unread"
         return words
 
 
@@ -125,17 +132,15 @@ def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
 
 
 def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> OrderReport:
-    last, filled, price = one.last, one.filled, one.fill_price
-    shown = (last.id, last.client_order_id, last.symbol, last.side, last.type, last.time_in_force, last.status)
-    id_, client_order_id, symbol, side, type_, time_in_force, status = fit(shown, scrub)
+    last, filled, price = readable(one.last, scrub), one.filled, one.fill_price
     return OrderReport(
-        id=id_,
-        client_order_id=client_order_id,
-        symbol=symbol,
-        side=side,
-        type=type_,
-        time_in_force=time_in_force,
-        status=status,
+        id=last.id,
+        client_order_id=last.client_order_id,
+        symbol=last.symbol,
+        side=last.side,
+        type=last.type,
+        time_in_force=last.time_in_force,
+        status=last.status,
         leaves=last.leaves,
         price=last.price,
         notional=None if one.seen_ended else last.notional,
@@ -148,12 +153,17 @@ def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> Or
     )
 
 
-def fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
-    """Make foreign words fit to show; nearly all do already, which one look at them together tells."""
-    together = " ".join(shown)
-    if len(together) <= _TEXT_MOST and together.isprintable() and scrub(together) == together:
-        return shown
-    return tuple(clip(scrub(text), _TEXT_MOST) for text in shown)
+_shown = attrgetter(*_SHOWN)
+
+
+def readable(order: Order, scrub: Scrub) -> Order:
+    """Make what the broker says of an order fit to show; nearly all is already, which one look at it tells."""
+    texts: tuple[str, ...] = _shown(order)
+    together = " ".join(texts)
+    if max(map(len, texts)) <= _TEXT_MOST and together.isprintable() and scrub(together) == together:
+        return order
+    fit: dict[str, Any] = {name: clip(scrub(text), _TEXT_MOST) for name, text in zip(_SHOWN, texts, strict=True)}
+    return order._replace(**fit)
 
 
 def largest_open(orders: Iterable[OrderReport]) -> list[OrderReport]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from panic.accounts.plan import Unsent
 from panic.broker.outcomes import NEVER_LEFT, REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.engine.case import Case
-from panic.kit.words import accounts, clip
+from panic.kit.words import clip, counted
 from panic.report.account import next_step, unsent_of
 from panic.run.run import Run
 
@@ -136,7 +136,7 @@ class Overview:
         found[Verdict.UNKNOWN] += len(self._unsent)
         found = +found
         each = ", ".join(f"{found[verdict]:,} {verdict}" for verdict in WORST_FIRST if verdict in found)
-        return f"{worst(*found).upper()} SO FAR  {each} of {accounts(found.total())}"
+        return f"{worst(*found).upper()} SO FAR  {each} of {counted(found.total())}"
 
     def news(self) -> Iterable[str]:
         """Give, once and again where there are more of them, the accounts that a person must see to now."""
@@ -151,7 +151,7 @@ class Overview:
                 yield self._words(outcome, list(cases.values()))
 
     def _words(self, outcome: Outcome, cases: list[Case]) -> str:
-        whom, how_many = _named([*map(_name, cases[:_NAMED_MOST])], len(cases)), f"{accounts(len(cases))} so far"
+        whom, how_many = _named([*map(_name, cases[:_NAMED_MOST])], len(cases)), f"{counted(len(cases))} so far"
         if outcome in REFUSED:
             contact = self._run.prepared.settings.broker.contact
             step = next_step(cases[0], Verdict.REFUSED, contact).partition(", quoting ")[0].removesuffix(".")
@@ -167,9 +167,9 @@ class Overview:
         for why, found in list(causes.items())[:_CAUSES_MOST]:
             told = [unsent_of(one, contact) for one in found[:_NAMED_MOST]]
             whom = _named([str(one.id or one.name) for one in told], len(found))
-            yield f"NOT SENT  {accounts(len(found))} ({why.removesuffix('.')}): {whom}. {told[0].next_step}"
+            yield f"NOT SENT  {counted(len(found))} ({why.removesuffix('.')}): {whom}. {told[0].next_step}"
         if rest := sum(map(len, list(causes.values())[_CAUSES_MOST:])):
-            yield f"NOT SENT  {accounts(rest)} for other reasons. Type panic check."
+            yield f"NOT SENT  {counted(rest)} for other reasons. Type panic check."
 
 
 def _named(words: list[str], among: int) -> str:

@@ -7,8 +7,7 @@ from rich.console import RenderableType
 
 from panic.broker.outcomes import NEVER_LEFT, Verdict, worst
 from panic.cli.tables.drawing import STYLES, Text, indented, line, listed
-from panic.kit.words import accounts as counted
-from panic.kit.words import money
+from panic.kit.words import counted, money
 from panic.report.document import LEFT_OUT, NEVER_CLEAR, UNDER_WAY, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 from panic.report.order_list import NAMING, largest_open
@@ -184,7 +183,7 @@ def _attempts(account: AccountReport) -> str:
         return "nothing sent"
     last = deletes[-1]
     result = last.error or f"HTTP {last.status}"
-    return f"{len(deletes)} DELETE{'s' * (len(deletes) != 1)}, the last: {result}"
+    return f"{counted(len(deletes), 'DELETE')}, the last: {result}"
 
 
 def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:

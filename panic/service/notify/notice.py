@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from panic.broker.outcomes import Verdict
-from panic.kit.words import clean, clip
+from panic.kit.words import clean, clip, counted
 from panic.report.document import AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
@@ -64,8 +64,7 @@ class Notice:
 def notices_of(event: str, report: Report) -> list[Notice]:
     """Give what is to be told of a run that "started", "finished", was "interrupted" or "left", worst first."""
     if event == "started":
-        accounts = report.totals.accounts
-        title = f"{_drill(report)}STARTED  cancelling in {accounts:,} account{'s' * (accounts != 1)}"
+        title = f"{_drill(report)}STARTED  cancelling in {counted(report.totals.accounts)}"
         return [_notice("start", report, title, _circumstances(report), "Follow it: panic show")]
     if event in _UNFINISHED:
         word, means = _UNFINISHED[event]

@@ -12,7 +12,7 @@ from typing import Final
 from panic.broker.answers import Cause
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.kit.errors import ConfigurationError, Problem, by_cause
-from panic.kit.words import clip
+from panic.kit.words import clip, counted
 from panic.report.flags import ROSTER_REMEDY, SKEW_MOST_S
 from panic.run.check import AccountCheck, CheckReport, State
 
@@ -195,7 +195,7 @@ def _code(one: AccountCheck) -> str:
 def _accounts(ids: Collection[int]) -> str:
     """Name accounts: how many, and the first few."""
     named = ", ".join(map(str, sorted(ids)[:_NAMED_MOST]))
-    return f"{len(ids):,} account{'s' if len(ids) > 1 else ''}: {named}{', …' if len(ids) > _NAMED_MOST else ''}"
+    return f"{counted(len(ids))}: {named}{', …' if len(ids) > _NAMED_MOST else ''}"
 
 
 def _of_broker(report: CheckReport) -> Iterator[Finding]:

@@ -41,20 +41,17 @@ export function report(board) {
 }
 
 const panel = (name, ...inside) => h("section", { class: "panel" }, h("h2", {}, name), inside);
+const facts = (name, ...terms) => panel(name, h("dl", {}, ...terms));
 const term = (name, value, note) => [h("dt", {}, name), h("dd", {}, value, note ? h("small", {}, ` ${note}`) : null)];
 
 function orders({ totals: { orders: found, attempts } }) {
-  return panel(
+  return facts(
     "Orders",
-    h(
-      "dl",
-      {},
-      term("Accepted for cancel", number(found.accepted)),
-      term("Seen cancelled", number(found.canceled)),
-      term("Filled meanwhile", number(found.filled)),
-      term("Seen open", number(found.open)),
-      term("Requests sent", number(attempts)),
-    ),
+    term("Accepted for cancel", number(found.accepted)),
+    term("Seen cancelled", number(found.canceled)),
+    term("Filled meanwhile", number(found.filled)),
+    term("Seen open", number(found.open)),
+    term("Requests sent", number(attempts)),
   );
 }
 
@@ -127,30 +124,22 @@ function price(fill) {
 
 function coverage({ verify, coverage: on, totals }) {
   if (!verify) return panel("What “clear” rests on", h("p", {}, "Nothing was read: accepted is not cancelled."));
-  return panel(
+  return facts(
     "What “clear” rests on",
-    h(
-      "dl",
-      {},
-      term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
-      term("Of these by the broker’s count", number(on.accounts_counted)),
-      term("In these every order had ended", `over ${Math.round(on.lookback_s / 86400)} days`),
-      term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
-      term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked"),
-    ),
+    term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
+    term("Of these by the broker’s count", number(on.accounts_counted)),
+    term("In these every order had ended", `over ${Math.round(on.lookback_s / 86400)} days`),
+    term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
+    term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked"),
   );
 }
 
 function times({ timings }) {
-  return panel(
+  return facts(
     "Times since the press",
-    h(
-      "dl",
-      {},
-      term("Last first cancel left", seconds(timings.last_first_delete_s)),
-      term("Every account concluded", seconds(timings.settled_s)),
-      term("The run took", seconds(timings.total_s)),
-      term("Deadline", seconds(timings.deadline_s)),
-    ),
+    term("Last first cancel left", seconds(timings.last_first_delete_s)),
+    term("Every account concluded", seconds(timings.settled_s)),
+    term("The run took", seconds(timings.total_s)),
+    term("Deadline", seconds(timings.deadline_s)),
   );
 }
