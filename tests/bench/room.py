@@ -8,6 +8,7 @@ round with watchers to the one without before it.
 
 import argparse
 import asyncio
+import hashlib
 import json
 import statistics
 import sys
@@ -21,25 +22,41 @@ import aiohttp
 
 from tests.bench.service import warm
 from tests.cli.support import started
-from tests.service.support import TOKEN, Service, sections
+from tests.service.support import Service, sections
 
-_HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 _QUIET_S = 2.0
+_PAGES_OF_ONE = 10
+"""Pages that one person has open: nobody may listen at will."""
 
 
-def _settings(folder: Path) -> Path:
+def _token(page: int) -> str:
+    """Whose page it is, as far as the service knows."""
+    return f"token-of-watcher-{page // _PAGES_OF_ONE:04}"
+
+
+def _tokens(watchers: int) -> str:
+    """Settings of those who watch."""
+    several = sorted({_token(page) for page in range(watchers)})
+    digests = (hashlib.sha256(one.encode()).hexdigest() for one in several)
+    return "".join(
+        f'[tokens.watcher{n}]\ndigest = "sha256:{digest}"\nroles = ["viewer"]\n'
+        for n, digest in enumerate(digests)
+    )
+
+
+def _settings(folder: Path, watchers: int) -> Path:
     """The firm's settings, and a service on any port with its tokens."""
     file = folder / "panic.toml"
     parts = file.read_text().split("\n[")
     kept = [part for part in parts if not part.startswith(("ledger]", "service]", "self_test]"))]
-    file.write_text("\n[".join(kept) + "\n" + sections("[self_test]\nevery_s = 0\n"))
+    file.write_text("\n[".join(kept) + "\n" + sections(f"[self_test]\nevery_s = 0\n{_tokens(watchers)}"))
     return file
 
 
-async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]) -> None:
+async def _page(session: aiohttp.ClientSession, url: str, page: int, counts: dict[str, int]) -> None:
     """Hear of a run, and then follow it, as the page does."""
-    run = ""
-    async with session.get(f"{url}/v1/events", headers=_HEADERS) as response:
+    run, headers = "", {"Authorization": f"Bearer {_token(page)}"}
+    async with session.get(f"{url}/v1/events", headers=headers) as response:
         assert response.status == 200, await response.text()
         counts["connected"] += 1
         async for line in response.content:
@@ -47,7 +64,7 @@ async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]
             if live := json.loads(line[6:])["live"] if line.startswith(b"data: ") else []:
                 run = live[0]["run_id"]
                 break
-    async with session.get(f"{url}/v1/events?run={run}", headers=_HEADERS) as response:
+    async with session.get(f"{url}/v1/events?run={run}", headers=headers) as response:
         async for line in response.content:
             counts["bytes"] += len(line)
             counts["boards"] += line.startswith(b"event: board")
@@ -59,7 +76,7 @@ async def watch(url: str, watchers: int) -> None:
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 22) as session:
-        pages = [asyncio.create_task(_page(session, url, counts)) for _ in range(watchers)]
+        pages = [asyncio.create_task(_page(session, url, page, counts)) for page in range(watchers)]
         while counts["connected"] < watchers:  # noqa: ASYNC110  (nothing tells)
             await asyncio.sleep(0.02)
         print("connected", flush=True)
@@ -99,7 +116,7 @@ async def measure(accounts: int, watchers: int, turns: int, latency_s: float) ->
         words = ("simulate", "--accounts", str(accounts), "--latency", str(latency_s), "--faults", "none")
         async with started(*words, "--write", f"{name}/firm", cwd=Path(name), cold=True) as broker:
             await broker.says("Ctrl-C ends it")
-            file = _settings(Path(name, "firm"))
+            file = _settings(Path(name, "firm"), watchers)
             async with (
                 started("--config", str(file), "serve", cwd=Path(name), cold=True) as serving,
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=180)) as session,
@@ -116,6 +133,7 @@ async def measure(accounts: int, watchers: int, turns: int, latency_s: float) ->
                     for count in order:
                         last, settled, counts = await _round(service, count)
                         (watched if count else alone).append((last, settled))
+                        assert not count or counts["boards"], "no page was told of the run"
                         got = counts or got
     _tell(accounts, watchers, alone, watched, got)
 
